@@ -1,0 +1,3 @@
+//! raccord-bench.
+
+fn main() {}

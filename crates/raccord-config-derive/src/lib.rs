@@ -1,0 +1,1 @@
+//! raccord-config-derive.

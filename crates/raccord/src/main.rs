@@ -1,0 +1,3 @@
+//! raccord.
+
+fn main() {}

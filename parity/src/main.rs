@@ -1,0 +1,3 @@
+//! raccord-parity.
+
+fn main() {}
