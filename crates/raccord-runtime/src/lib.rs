@@ -1,1 +1,12 @@
-//! raccord-runtime.
+//! The worker: what runs where, and the loops that move records.
+//!
+//! The runtime knows plugins by their traits only and Kafka by its own [`ports`] only. It decides (coordinator),
+//! runs (source and sink loops), and answers ([`Herder`]); it never sees a concrete connector, a Kafka client or
+//! HTTP.
+
+pub mod config;
+pub mod herder;
+pub mod ports;
+pub mod task;
+
+pub use herder::Herder;
