@@ -1,3 +1,209 @@
-//! raccord-parity.
+//! `raccord-parity`: records the real Kafka Connect, replays the recordings against raccord, or runs both.
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indexmap::IndexMap;
+use raccord_parity::broker::BrokerKind;
+use raccord_parity::compare::{Outcome, compare};
+use raccord_parity::exchange::Recording;
+use raccord_parity::normalise::RULES;
+use raccord_parity::peers::Peers;
+use raccord_parity::run::{recording_path, run_all};
+use raccord_parity::scenario::{Scenario, load, recorded_dir};
+use raccord_parity::worker::WorkerKind;
+
+#[derive(Parser)]
+#[command(about = "Compares raccord with the real Kafka Connect 4.3.1")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// REST conversations
+    Rest(Suite),
+    /// Connectors moving records
+    Pipelines(Suite),
+    /// List the tolerances of the comparison
+    Rules,
+}
+
+#[derive(Args)]
+struct Suite {
+    /// Run the real worker and record what it does
+    #[arg(long, conflicts_with_all = ["recorded", "live"])]
+    record: bool,
+    /// Run ours and compare with the recordings; needs no JVM
+    #[arg(long, conflicts_with = "live")]
+    recorded: bool,
+    /// Run the real worker, then ours, and compare
+    #[arg(long)]
+    live: bool,
+    /// The raccord binary
+    #[arg(long, default_value = "target/debug/raccord")]
+    binary: PathBuf,
+    /// The broker under ours; by default Kafka with --live, raccord's own with --recorded
+    #[arg(long)]
+    broker: Option<BrokerChoice>,
+    /// Only scenarios whose names contain this text; may be given several times
+    #[arg(long)]
+    only: Vec<String>,
+    /// Write what ours did to this folder, in the form of the recordings
+    #[arg(long)]
+    save: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BrokerChoice {
+    Kafka,
+    Raccord,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("raccord-parity: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[allow(clippy::print_stdout)] // A command-line program's report.
+fn run(cli: Cli) -> Result<bool> {
+    match cli.command {
+        Command::Rest(suite) => run_suite("rest", &suite),
+        Command::Pipelines(suite) => run_suite("pipelines", &suite),
+        Command::Rules => {
+            for rule in RULES {
+                println!("{} ({:?}): {}", rule.name, rule.stage, rule.reason);
+            }
+            Ok(true)
+        }
+    }
+}
+
+fn run_suite(name: &str, suite: &Suite) -> Result<bool> {
+    let scenarios = load(name, &suite.only)?;
+    let recordings = recorded_dir().join(name);
+    if suite.record {
+        return record(&scenarios, &recordings);
+    }
+    if !suite.live && !suite.recorded {
+        bail!("say --record, --recorded or --live");
+    }
+    let binary = suite.binary.canonicalize().with_context(|| {
+        format!("no binary at {}: build it or name it with --binary", suite.binary.display())
+    })?;
+    let expected = if suite.live { run_real(&scenarios)? } else { read_recordings(&scenarios, &recordings)? };
+    let broker =
+        match suite.broker.unwrap_or(if suite.live { BrokerChoice::Kafka } else { BrokerChoice::Raccord }) {
+            BrokerChoice::Kafka => BrokerKind::Kafka(Peers::find()?),
+            BrokerChoice::Raccord => BrokerKind::Raccord(binary.clone()),
+        };
+    compare_with_ours(&scenarios, &expected, &broker, binary, suite.save.as_deref())
+}
+
+#[allow(clippy::print_stdout)] // A command-line program's report.
+fn record(scenarios: &[Scenario], folder: &Path) -> Result<bool> {
+    std::fs::create_dir_all(folder)?;
+    let peers = Peers::find()?;
+    let (mut exchanges, mut failures) = (0, 0);
+    run_all(scenarios, &BrokerKind::Kafka(peers.clone()), &WorkerKind::Kafka(peers), |scenario, outcome| {
+        match outcome {
+            Ok(recording) => {
+                println!("{}: {} exchanges", scenario.name, recording.exchanges.len());
+                for exchange in recording.exchanges.iter().filter(|exchange| exchange.timed_out) {
+                    println!("{}: NOT REACHED: {} {:?}", scenario.name, exchange.step, exchange.body);
+                    failures += 1;
+                }
+                exchanges += recording.exchanges.len();
+                write_recording(folder, &recording)?;
+            }
+            Err(error) => {
+                println!("{}: FAILED: {error:#}", scenario.name);
+                failures += 1;
+            }
+        }
+        Ok(())
+    })?;
+    println!("{exchanges} exchanges recorded, {failures} scenarios failed");
+    Ok(failures == 0)
+}
+
+fn run_real(scenarios: &[Scenario]) -> Result<IndexMap<String, Recording>> {
+    let peers = Peers::find()?;
+    let mut recordings = IndexMap::new();
+    run_all(scenarios, &BrokerKind::Kafka(peers.clone()), &WorkerKind::Kafka(peers), |scenario, outcome| {
+        let recording = outcome.with_context(|| format!("the real worker in {}", scenario.name))?;
+        recordings.insert(scenario.name.clone(), recording);
+        Ok(())
+    })?;
+    Ok(recordings)
+}
+
+fn read_recordings(scenarios: &[Scenario], folder: &Path) -> Result<IndexMap<String, Recording>> {
+    let mut recordings = IndexMap::new();
+    for scenario in scenarios {
+        let path = recording_path(folder, &scenario.name);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("{}: run with --record where a JVM is", path.display()))?;
+        recordings
+            .insert(scenario.name.clone(), serde_json::from_str(&text).context(path.display().to_string())?);
+    }
+    Ok(recordings)
+}
+
+#[allow(clippy::print_stdout)] // A command-line program's report.
+fn compare_with_ours(
+    scenarios: &[Scenario],
+    expected: &IndexMap<String, Recording>,
+    broker: &BrokerKind,
+    binary: PathBuf,
+    save: Option<&Path>,
+) -> Result<bool> {
+    let mut total = Outcome::default();
+    run_all(scenarios, broker, &WorkerKind::Raccord(binary), |scenario, outcome| {
+        let expected = &expected[&scenario.name];
+        let outcome = match outcome {
+            Ok(actual) => {
+                if let Some(folder) = save {
+                    std::fs::create_dir_all(folder)?;
+                    write_recording(folder, &actual)?;
+                }
+                compare(expected, &actual)
+            }
+            // A scenario that breaks off leaves all its exchanges unproven.
+            Err(error) => Outcome {
+                exchanges: expected.exchanges.len(),
+                differences: vec![format!("{}: broke off: {error:#}", scenario.name)],
+            },
+        };
+        for difference in &outcome.differences {
+            println!("{difference}\n");
+        }
+        println!(
+            "{}: {} exchanges, {} differences",
+            scenario.name,
+            outcome.exchanges,
+            outcome.differences.len()
+        );
+        total.exchanges += outcome.exchanges;
+        total.differences.extend(outcome.differences);
+        Ok(())
+    })?;
+    println!("{} exchanges, {} differences", total.exchanges, total.differences.len());
+    Ok(total.differences.is_empty())
+}
+
+fn write_recording(folder: &Path, recording: &Recording) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(recording)?;
+    text.push('\n');
+    std::fs::write(recording_path(folder, &recording.scenario), text)?;
+    Ok(())
+}

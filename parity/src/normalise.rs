@@ -1,0 +1,280 @@
+//! What may differ between the real worker and ours, or between two runs, and why.
+//!
+//! Every tolerance of the comparison stands in [`RULES`]; whatever is not named there has to be equal, down to the
+//! order of JSON keys.
+
+use serde_json::{Map, Value, json};
+
+use crate::exchange::Exchange;
+
+/// When a rule is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before an answer is recorded: the fact differs from run to run.
+    Record,
+    /// Before two answers are compared: the fact is worth reading in a recording, but ours may differ.
+    Compare,
+}
+
+/// One tolerance.
+pub struct Rule {
+    /// A short name, for reports.
+    pub name: &'static str,
+    /// Why the difference is no difference.
+    pub reason: &'static str,
+    /// When it is applied.
+    pub stage: Stage,
+    apply: fn(&mut Exchange),
+}
+
+/// All tolerances, in the order in which they are applied.
+pub const RULES: &[Rule] = &[
+    Rule {
+        name: "transport-headers",
+        reason: "Date changes; Server names the HTTP library; Content-Length, Transfer-Encoding and Connection are \
+                 the framing of a body that is compared itself",
+        stage: Stage::Record,
+        apply: drop_transport_headers,
+    },
+    Rule {
+        name: "timestamps",
+        reason: "last_modified, discoverTimestamp and creation-timestamp are times of the run",
+        stage: Stage::Record,
+        apply: |exchange| {
+            each_field(exchange, &["last_modified", "discoverTimestamp", "creation-timestamp"], timestamp)
+        },
+    },
+    Rule {
+        name: "cluster-id",
+        reason: "the id belongs to the broker of the run",
+        stage: Stage::Record,
+        apply: |exchange| {
+            each_field(exchange, &["kafka_cluster_id"], |value| *value = json!("{{cluster_id}}"))
+        },
+    },
+    Rule { name: "session-key", reason: "the key is random", stage: Stage::Record, apply: hide_session_key },
+    Rule {
+        name: "trace-frames",
+        reason: "stack frames name lines of the JVM's libraries and change with its optimisations",
+        stage: Stage::Record,
+        apply: |exchange| each_field(exchange, &["trace"], |trace| keep_lines(trace, is_no_frame)),
+    },
+    Rule {
+        name: "trace-first-line",
+        reason: "users and tools read the class and message of the first line; below it ours gives its own causes",
+        stage: Stage::Compare,
+        apply: |exchange| each_field(exchange, &["trace"], first_line),
+    },
+    Rule {
+        name: "server-identity",
+        reason: "version and commit of GET / name the product itself",
+        stage: Stage::Compare,
+        apply: server_identity,
+    },
+    Rule {
+        name: "java-frames-in-pages",
+        reason: "an error page that the HTTP server makes without asking Connect is its own; the status is compared",
+        stage: Stage::Compare,
+        apply: drop_html_pages,
+    },
+    Rule {
+        name: "jackson-details",
+        reason: "a parse error's message ends in the JVM parser's source location and object identity; its first \
+                 line up to the location is compared",
+        stage: Stage::Compare,
+        apply: shorten_parser_messages,
+    },
+    Rule {
+        name: "plugin-subset",
+        reason: "plugin lists and the recommended values made of them hold what is installed; only the plugins that \
+                 both have by declaration are compared",
+        stage: Stage::Compare,
+        apply: plugin_subset,
+    },
+    Rule {
+        name: "logger-subset",
+        reason: "the list of loggers holds the JVM's own; root and those a scenario names are compared",
+        stage: Stage::Compare,
+        apply: logger_subset,
+    },
+    Rule {
+        name: "allow-order",
+        reason: "the methods in Allow are a set, and Jersey's order is that of a hash table",
+        stage: Stage::Compare,
+        apply: sort_allow,
+    },
+];
+
+/// The plugins of Kafka 4.3.1 that ours declares as well.
+const SHARED_PLUGINS: &[&str] = &[
+    "org.apache.kafka.connect.file.",
+    "org.apache.kafka.connect.converters.",
+    "org.apache.kafka.connect.storage.",
+    "org.apache.kafka.connect.json.",
+    "org.apache.kafka.connect.transforms.",
+];
+
+/// Applies the rules of a stage.
+pub fn normalise(exchange: &mut Exchange, stage: Stage) {
+    for rule in RULES.iter().filter(|rule| rule.stage == stage) {
+        (rule.apply)(exchange);
+    }
+}
+
+fn drop_transport_headers(exchange: &mut Exchange) {
+    for name in ["date", "server", "content-length", "transfer-encoding", "connection"] {
+        exchange.headers.shift_remove(name);
+    }
+    exchange.headers.sort_keys();
+}
+
+fn each_field(exchange: &mut Exchange, names: &[&str], change: fn(&mut Value)) {
+    if let Some(body) = &mut exchange.body {
+        walk(body, &mut |map| {
+            for (_, value) in map.iter_mut().filter(|(key, _)| names.contains(&key.as_str())) {
+                change(value);
+            }
+        });
+    }
+}
+
+fn walk(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(map) => {
+            visit(map);
+            map.values_mut().for_each(|value| walk(value, visit));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| walk(value, visit)),
+        _ => {}
+    }
+}
+
+fn timestamp(value: &mut Value) {
+    if value.as_i64().is_some_and(|ms| ms > 1_600_000_000_000) {
+        *value = json!("{{timestamp}}");
+    }
+}
+
+fn hide_session_key(exchange: &mut Exchange) {
+    if let Some(body) = &mut exchange.body {
+        walk(body, &mut |map| {
+            if map.contains_key("algorithm") && map.contains_key("key") {
+                map["key"] = json!("{{session_key}}");
+            }
+        });
+    }
+}
+
+fn is_no_frame(line: &str) -> bool {
+    let line = line.trim_start();
+    !(line.starts_with("at ") || line.starts_with("... "))
+}
+
+fn keep_lines(value: &mut Value, keep: fn(&str) -> bool) {
+    if let Value::String(text) = value {
+        *text = text.lines().filter(|line| keep(line)).collect::<Vec<_>>().join("\n");
+    }
+}
+
+fn first_line(value: &mut Value) {
+    if let Value::String(text) = value {
+        *text = text.lines().next().unwrap_or_default().to_owned();
+    }
+}
+
+fn server_identity(exchange: &mut Exchange) {
+    if let Some(Value::Object(map)) = &mut exchange.body
+        && map.contains_key("kafka_cluster_id")
+    {
+        for (key, value) in map.iter_mut().filter(|(key, _)| *key != "kafka_cluster_id") {
+            *value = json!(format!("{{{{{key}}}}}"));
+        }
+    }
+}
+
+fn drop_html_pages(exchange: &mut Exchange) {
+    if exchange.headers.get("content-type").is_some_and(|t| t.starts_with("text/html")) {
+        exchange.body = None;
+        exchange.headers.clear();
+    }
+}
+
+fn shorten_parser_messages(exchange: &mut Exchange) {
+    each_field(exchange, &["message"], |message| {
+        if let Value::String(text) = message
+            && let Some(end) = text.find("\n at [Source:")
+        {
+            text.truncate(end);
+        }
+    });
+}
+
+fn is_shared(class: &Value) -> bool {
+    class.as_str().is_some_and(|class| SHARED_PLUGINS.iter().any(|prefix| class.starts_with(prefix)))
+}
+
+fn plugin_subset(exchange: &mut Exchange) {
+    let Some(body) = &mut exchange.body else { return };
+    if exchange.step.contains("/connector-plugins")
+        && let Value::Array(plugins) = body
+    {
+        plugins.retain(|plugin| plugin.get("class").is_none_or(is_shared));
+    }
+    walk(body, &mut |map| {
+        if let Some(Value::Array(values)) = map.get_mut("recommended_values")
+            && values.iter().any(|v| v.as_str().is_some_and(|v| v.starts_with("org.apache.kafka.connect.")))
+        {
+            values.retain(is_shared);
+        }
+    });
+}
+
+fn logger_subset(exchange: &mut Exchange) {
+    if !exchange.step.contains("/admin/loggers") || exchange.status != Some(200) {
+        return;
+    }
+    let named = |name: &str| name == "root" || name.starts_with("parity.");
+    match &mut exchange.body {
+        Some(Value::Object(map)) if !map.contains_key("level") => map.retain(|name, _| named(name)),
+        Some(Value::Array(names)) => names.retain(|name| name.as_str().is_some_and(named)),
+        _ => {}
+    }
+}
+
+fn sort_allow(exchange: &mut Exchange) {
+    if let Some(allow) = exchange.headers.get_mut("allow") {
+        let mut methods: Vec<&str> = allow.split(',').map(str::trim).collect();
+        methods.sort_unstable();
+        *allow = methods.join(",");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stage: Stage, body: Value, expect: Value) {
+        let mut exchange: Exchange = serde_json::from_value(json!({"step": "GET /x", "body": body})).unwrap();
+        normalise(&mut exchange, stage);
+        assert_eq!(exchange.body, Some(expect));
+    }
+
+    #[test]
+    fn rules_touch_only_what_they_name() {
+        let trace = "a.B: wrong\n\tat x.Y(Z.java:1)\nCaused by: c.D: why\n\t... 3 more\n";
+        check(Stage::Record, json!({"trace": trace}), json!({"trace": "a.B: wrong\nCaused by: c.D: why"}));
+        check(Stage::Compare, json!([{"trace": trace}]), json!([{"trace": "a.B: wrong"}]));
+        check(
+            Stage::Record,
+            json!({"last_modified": 1_700_000_000_000_i64}),
+            json!({"last_modified": "{{timestamp}}"}),
+        );
+        check(Stage::Record, json!({"last_modified": null}), json!({"last_modified": null}));
+        check(Stage::Compare, json!({"version": "1"}), json!({"version": "1"}));
+        check(
+            Stage::Compare,
+            json!({"version": "1", "kafka_cluster_id": "x"}),
+            json!({"version": "{{version}}", "kafka_cluster_id": "x"}),
+        );
+    }
+}

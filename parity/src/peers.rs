@@ -1,0 +1,78 @@
+//! Where the real Kafka and Kafka Connect are, and how their programs are started.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+/// The version of Kafka and Kafka Connect that is the oracle.
+pub const KAFKA_VERSION: &str = "4.3.1";
+
+/// The folder with the real systems, as `cargo xtask peers fetch` lays it out.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    root: PathBuf,
+}
+
+impl Peers {
+    /// Looks in `$RACCORD_PEERS_DIR`, else in `.tools/peers` of the workspace.
+    ///
+    /// # Errors
+    /// When the jars are not there; the message names the command that fetches them.
+    pub fn find() -> Result<Peers> {
+        let root = match std::env::var_os("RACCORD_PEERS_DIR") {
+            Some(dir) => PathBuf::from(dir),
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/peers"),
+        };
+        let peers = Peers { root };
+        for folder in [peers.kafka(), peers.plugin("file"), peers.plugin("basic-auth")] {
+            if !folder.is_dir() {
+                bail!(
+                    "{} is missing: run `cargo xtask peers fetch` (needs JDK 17 and Maven)",
+                    folder.display()
+                );
+            }
+        }
+        Ok(Peers { root: peers.root.canonicalize()? })
+    }
+
+    /// The folder with the jars of the broker, the Connect runtime and the tools.
+    pub fn kafka(&self) -> PathBuf {
+        self.root.join(format!("kafka-{KAFKA_VERSION}"))
+    }
+
+    /// The folder with the jars of one of Kafka's own plugins.
+    pub fn plugin(&self, name: &str) -> PathBuf {
+        self.root.join(format!("plugins/{name}-{KAFKA_VERSION}"))
+    }
+
+    /// `java` with Kafka's class path, a bounded heap and a quick start.
+    pub fn java(&self, heap_mb: u32, log4j: &Path) -> Command {
+        let mut command = Command::new("java");
+        command.arg(format!("-Xmx{heap_mb}m")).args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+        ]);
+        command.arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
+        command.args(["-Duser.timezone=UTC", "-Duser.language=en", "-Dfile.encoding=UTF-8"]);
+        command.arg("-cp").arg(format!("{}/*", self.kafka().display()));
+        command.env_remove("KAFKA_OPTS").env_remove("JAVA_TOOL_OPTIONS").env("LC_ALL", "C.UTF-8");
+        command
+    }
+}
+
+/// Writes a Log4j configuration that prints warnings and worse.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_log4j(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("log4j2.properties");
+    std::fs::write(
+        &path,
+        "rootLogger.level=WARN\nrootLogger.appenderRefs=o\nrootLogger.appenderRef.o.ref=O\nappender.o.type=Console\n\
+         appender.o.name=O\nappender.o.target=SYSTEM_ERR\nappender.o.layout.type=PatternLayout\n\
+         appender.o.layout.pattern=%d %p %c{1} %m%n\n",
+    )?;
+    Ok(path)
+}
