@@ -2,6 +2,7 @@
 //! start and for tests. It speaks Kafka's wire protocol to any client and depends on nothing else of the workspace.
 
 mod broker;
+mod clock;
 mod config;
 mod dispatch;
 mod frame;
