@@ -63,6 +63,22 @@ impl Process {
         }
     }
 
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        lock(&self.child).id()
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill_hard(&self) -> Result<()> {
+        let mut child = lock(&self.child);
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
     /// The last lines of the program's output.
     pub fn log_tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();

@@ -59,7 +59,10 @@ pub fn run_all(
             names.set("dir", &folder.display().to_string());
             let mut run = Run { worker: &worker, kafka: Kafka::new(&broker.bootstrap), folder, names };
             let recording = run.scenario(scenario);
-            let cleaned = run.clean_up().context("cleaning up");
+            let cleaned = match scenario.leaves_connectors {
+                true => Ok(()),
+                false => run.clean_up().context("cleaning up"),
+            };
             let outcome = recording.and_then(|recording| cleaned.map(|()| recording));
             done(
                 scenario,

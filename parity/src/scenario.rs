@@ -19,6 +19,10 @@ pub struct Scenario {
     /// The worker's variant: a file in `scenarios/workers`.
     #[serde(default = "plain")]
     pub worker: String,
+    /// True when it makes connectors that no request can name, so that they cannot be deleted; such a scenario is
+    /// the last of its worker variant.
+    #[serde(default)]
+    pub leaves_connectors: bool,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
