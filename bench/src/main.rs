@@ -1,3 +1,78 @@
-//! raccord-bench.
+//! The same work by raccord and by its peers, in one run on one machine.
+//!
+//! Absolute times say little on a shared machine; the ratios within a run and CPU time per record say a lot. Every run
+//! interleaves the contestants, repeats, takes medians and writes all raw figures to `bench/results/`.
 
-fn main() {}
+mod broker_bench;
+mod contestants;
+mod measure;
+mod report;
+mod soak;
+mod worker_bench;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+
+/// Measures raccord beside Kafka Connect, kcat and Apache Kafka.
+#[derive(Parser)]
+#[command(
+    after_help = "Examples:\n  raccord-bench run\n  raccord-bench run --only source,sink --lines 1000000 --rounds 1\n  raccord-bench soak --lines 10000000 --kills 50"
+)]
+struct Arguments {
+    /// The raccord binary.
+    #[arg(long, default_value = "target/release/raccord", global = true)]
+    binary: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the benchmarks and write a report.
+    Run(RunArguments),
+    /// Kill worker and broker at random while a file flows into a file, and count every line.
+    Soak(soak::SoakArguments),
+}
+
+/// What to run.
+#[derive(clap::Args)]
+struct RunArguments {
+    /// Lines of 100 bytes that flow in each benchmark.
+    #[arg(long, default_value_t = 5_000_000)]
+    lines: u64,
+    /// How often each contestant runs; the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Which benchmarks: source, sink, startup, broker.
+    #[arg(long, value_delimiter = ',', default_value = "startup,source,sink,broker")]
+    only: Vec<String>,
+    /// Where the report goes.
+    #[arg(long, default_value = "bench/results")]
+    results: PathBuf,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if !arguments.binary.is_file() {
+        bail!("{} is missing: build it with `make build`", arguments.binary.display());
+    }
+    let binary = arguments.binary.canonicalize()?;
+    match arguments.command {
+        Command::Run(run) => {
+            let mut report = report::Report::new(run.lines, run.rounds);
+            for name in &run.only {
+                match name.as_str() {
+                    "startup" => worker_bench::startup(&binary, run.rounds, &mut report)?,
+                    "source" => worker_bench::source(&binary, run.lines, run.rounds, &mut report)?,
+                    "sink" => worker_bench::sink(&binary, run.lines, run.rounds, &mut report)?,
+                    "broker" => broker_bench::run(&binary, run.lines, run.rounds, &mut report)?,
+                    other => bail!("there is no benchmark {other}: choose of startup, source, sink, broker"),
+                }
+            }
+            report.finish(&run.results)
+        }
+        Command::Soak(soak) => soak::run(&binary, &soak),
+    }
+}

@@ -1,0 +1,226 @@
+//! A file flows through Kafka into a file while worker and broker are killed at random; every line is counted.
+//!
+//! The rule that is checked: walking through the sink's file, each line is either the successor of the highest line
+//! seen so far, or one seen before (a duplicate, which at-least-once delivery allows after a crash). A line beyond the
+//! successor is a loss or a reordering. At the end the highest line is the last one.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use raccord_parity::process::free_port;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+
+use crate::contestants::{Broker, Whose, Worker, scratch, write_lines};
+
+/// How the soak runs.
+#[derive(clap::Args)]
+pub struct SoakArguments {
+    /// Lines of 100 bytes.
+    #[arg(long, default_value_t = 10_000_000)]
+    lines: u64,
+    /// How often worker or broker is killed.
+    #[arg(long, default_value_t = 50)]
+    kills: u32,
+    /// Chooses the times and the victims; printed, to run the same again.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The broker: `raccord` or `apache`.
+    #[arg(long, default_value = "raccord")]
+    broker: String,
+}
+
+struct Stage<'a> {
+    binary: &'a Path,
+    folder: &'a Path,
+    whose_broker: Whose,
+    broker_port: u16,
+    rest_port: u16,
+    broker: Option<Broker>,
+    worker: Option<Worker>,
+}
+
+impl Stage<'_> {
+    fn start_broker(&mut self) -> Result<()> {
+        self.broker = Some(Broker::start(
+            self.whose_broker,
+            self.binary,
+            &self.folder.join("broker"),
+            self.broker_port,
+        )?);
+        Ok(())
+    }
+
+    fn start_worker(&mut self) -> Result<()> {
+        let bootstrap = format!("127.0.0.1:{}", self.broker_port);
+        let home = self.folder.join("worker");
+        self.worker =
+            Some(Worker::start(Whose::Raccord, self.binary, &home, &bootstrap, "soak", self.rest_port)?);
+        Ok(())
+    }
+
+    fn kill_and_restart(&mut self, victim: Victim) -> Result<()> {
+        if victim != Victim::Worker {
+            if let Some(broker) = self.broker.take() {
+                broker.process.kill_hard()?;
+            }
+        }
+        if victim != Victim::Broker {
+            if let Some(worker) = self.worker.take() {
+                worker.process.kill_hard()?;
+            }
+        }
+        if self.broker.is_none() {
+            self.start_broker()?;
+        }
+        if self.worker.is_none() {
+            self.start_worker()?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Worker,
+    Broker,
+    Both,
+}
+
+/// Runs the soak and prints what was counted.
+///
+/// # Errors
+/// When a line is lost or out of order, or the flow does not end.
+pub fn run(binary: &Path, arguments: &SoakArguments) -> Result<()> {
+    let seed = arguments.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let mut random = StdRng::seed_from_u64(seed);
+    eprintln!("soak: {} lines, {} kills, seed {seed}", arguments.lines, arguments.kills);
+    let (_scratch, folder) = scratch()?;
+    let (input, output) = (folder.join("in.txt"), folder.join("out.txt"));
+    write_lines(&input, arguments.lines)?;
+    let mut stage = Stage {
+        binary,
+        folder: &folder,
+        whose_broker: if arguments.broker == "apache" { Whose::Apache } else { Whose::Raccord },
+        broker_port: free_port()?,
+        rest_port: free_port()?,
+        broker: None,
+        worker: None,
+    };
+    stage.start_broker()?;
+    stage.start_worker()?;
+    let worker = stage.worker.as_ref().expect("started above");
+    let fast = json!({"consumer.override.session.timeout.ms": "6000", "consumer.override.heartbeat.interval.ms": "1000"});
+    let connector = |class: &str, file: &Path, key: &str| {
+        let mut config = fast.clone();
+        config["connector.class"] = class.into();
+        config["file"] = json!(file);
+        config[key] = "soak".into();
+        config
+    };
+    let (source, sink) =
+        (connector("FileStreamSource", &input, "topic"), connector("FileStreamSink", &output, "topics"));
+    worker.put_connector("soak-source", &source)?;
+    worker.put_connector("soak-sink", &sink)?;
+    let begin = Instant::now();
+    let size = || std::fs::metadata(&output).map_or(0, |metadata| metadata.len());
+    let target = arguments.lines * 100;
+    for kill in 1..=arguments.kills {
+        // The next kill comes when a random further part of the file has flowed, so that kills spread over the run.
+        let goal = target * u64::from(kill) / u64::from(arguments.kills + 1);
+        let goal = goal.saturating_sub(random.random_range(0..=target / u64::from(arguments.kills + 1)));
+        wait_for(&stage, Duration::from_secs(240), || size() >= goal)?;
+        std::thread::sleep(Duration::from_millis(random.random_range(0..700)));
+        let victim = match random.random_range(0..5) {
+            0 | 1 => Victim::Worker,
+            2 | 3 => Victim::Broker,
+            _ => Victim::Both,
+        };
+        eprintln!(
+            "  kill {kill:>3} at {:>6.1}s, {:>5.1} % written: {victim:?}",
+            begin.elapsed().as_secs_f64(),
+            size() as f64 * 100.0 / target as f64
+        );
+        stage.kill_and_restart(victim)?;
+    }
+    let last = format!("{:012} ", arguments.lines - 1);
+    wait_for(&stage, Duration::from_secs(600), || ends_with(&output, &last))?;
+    let counted = count(&output)?;
+    println!(
+        "soak: seed {seed}, {} kills, {:.0} s: {} lines arrived in order, {} duplicates, {} torn lines, none lost",
+        arguments.kills,
+        begin.elapsed().as_secs_f64(),
+        counted.highest + 1,
+        counted.duplicates,
+        counted.torn
+    );
+    Ok(())
+}
+
+fn wait_for(stage: &Stage<'_>, patience: Duration, mut done: impl FnMut() -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !done() {
+        if start.elapsed() > patience {
+            let worker = stage.worker.as_ref();
+            bail!(
+                "nothing moved for {patience:?}\n{}\n{}\n{}",
+                worker.map(|worker| worker.status("soak-source")).unwrap_or_default(),
+                worker.map(|worker| worker.status("soak-sink")).unwrap_or_default(),
+                worker.map(|worker| worker.process.log_tail()).unwrap_or_default()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn ends_with(path: &Path, prefix: &str) -> bool {
+    use std::io::{Read, Seek, SeekFrom};
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-100))?;
+        let mut line = Vec::new();
+        file.read_to_end(&mut line)?;
+        Ok(line)
+    };
+    read().is_ok_and(|line| line.starts_with(prefix.as_bytes()))
+}
+
+struct Counted {
+    highest: u64,
+    duplicates: u64,
+    torn: u64,
+}
+
+fn count(output: &Path) -> Result<Counted> {
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(output)?);
+    let mut line = Vec::new();
+    let mut next = 0;
+    let mut counted = Counted { highest: 0, duplicates: 0, torn: 0 };
+    for at in 0_u64.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        // A kill inside a write can leave a part of a line; the whole line follows again.
+        let number = std::str::from_utf8(&line)
+            .ok()
+            .filter(|_| line.len() == 100)
+            .and_then(|text| text[..12].parse::<u64>().ok());
+        match number {
+            None => counted.torn += 1,
+            Some(number) if number == next => next += 1,
+            Some(number) if number < next => counted.duplicates += 1,
+            Some(number) => bail!("line {at} of the output is number {number}, but {next} has not come yet"),
+        }
+    }
+    if next == 0 {
+        bail!("the output is empty");
+    }
+    counted.highest = next - 1;
+    Ok(counted)
+}
