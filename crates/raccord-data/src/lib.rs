@@ -15,7 +15,7 @@ mod structure;
 mod text;
 mod value;
 
-pub use decimal::Decimal;
+pub use decimal::{Decimal, NotADecimal, low_bits};
 pub use record::{Header, Position, Record};
 pub use schema::{Field, Schema, SchemaBuilder, Type, logical};
 pub use structure::Struct;

@@ -1,6 +1,6 @@
 //! Schemas: immutable, shared, compared by pointer first.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::Value;
 
@@ -114,6 +114,17 @@ impl Schema {
         ))
     }
 
+    /// The stand-in for a schema that is not known, inside an array or a map that was inferred from data without
+    /// saying what its entries are. Java has null there. One shared instance; see [`Schema::is_unknown`].
+    pub fn unknown() -> Arc<Self> {
+        Arc::clone(&UNKNOWN)
+    }
+
+    /// Whether this is [`Schema::unknown`].
+    pub fn is_unknown(&self) -> bool {
+        std::ptr::eq(self, Arc::as_ptr(&UNKNOWN))
+    }
+
     /// The fields of a struct schema; empty for every other type.
     pub fn fields(&self) -> &[Field] {
         match &self.ty {
@@ -137,6 +148,9 @@ impl Schema {
         Arc::ptr_eq(a, b) || a == b
     }
 }
+
+static UNKNOWN: LazyLock<Arc<Schema>> =
+    LazyLock::new(|| Schema::of(Type::String).optional().name("unknown").build());
 
 /// Builds a [`Schema`]; every method sets the property of its name.
 #[derive(Debug)]
