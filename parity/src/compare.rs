@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::exchange::{Exchange, Recording};
-use crate::normalise::{Stage, normalise};
+use crate::normalise::for_comparison;
 
 /// The exchanges looked at and the differences found.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +38,7 @@ pub fn compare(expected: &Recording, actual: &Recording) -> Outcome {
 
 fn differences(expected: &Exchange, actual: &Exchange) -> Vec<String> {
     let (mut expected, mut actual) = (expected.clone(), actual.clone());
-    normalise(&mut expected, Stage::Compare);
-    normalise(&mut actual, Stage::Compare);
+    for_comparison(&mut expected, &mut actual);
     let mut lines = Vec::new();
     if expected.step != actual.step {
         lines.push(format!("  step: {} now, {} when recorded", actual.step, expected.step));

@@ -12,7 +12,7 @@ use crate::exchange::{Exchange, Recording};
 use crate::files;
 use crate::http::{self, Request, Response};
 use crate::kafka::{Kafka, Raw, show, show_record};
-use crate::normalise::{Stage, normalise};
+use crate::normalise::for_recording;
 use crate::process::Scratch;
 use crate::scenario::{Internal, Names, Scenario, Step};
 use crate::worker::{Worker, WorkerKind};
@@ -86,7 +86,7 @@ impl Run<'_> {
         for (index, step) in scenario.steps.iter().enumerate() {
             let exchange = self.step(step).with_context(|| format!("step {index} of {}", scenario.name))?;
             if let Some(mut exchange) = exchange.filter(|_| !step.unrecorded) {
-                normalise(&mut exchange, Stage::Record);
+                for_recording(&mut exchange);
                 exchanges.push(exchange);
             }
         }
@@ -206,13 +206,20 @@ impl Run<'_> {
                 None => !(response.status == 409 && is_momentary(&response)),
                 Some(conditions) => {
                     let body = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
-                    conditions.iter().all(|(what, want)| holds(&response, &body, what, want))
+                    conditions.iter().all(|(what, want)| holds(&response, &body, what, &self.filled(want)))
                 }
             };
             if satisfied || Instant::now() > end {
                 return Ok((satisfied, response));
             }
             std::thread::sleep(POLL);
+        }
+    }
+
+    fn filled(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.names.fill(text)),
+            other => other.clone(),
         }
     }
 
