@@ -4,7 +4,7 @@
 use raccord_config::{Class, Config, Validator};
 
 /// Keys of every connector.
-#[derive(Clone, Debug, Default, Config)]
+#[derive(Clone, Debug, Config)]
 #[config(importance = Low, group = "Common", width = Short)]
 pub struct ConnectorCommon {
     /// The name of the connector, which no other connector of the cluster has.
@@ -107,7 +107,7 @@ pub struct ConnectorCommon {
 }
 
 /// Further keys of source connectors.
-#[derive(Clone, Debug, Default, Config)]
+#[derive(Clone, Debug, Config)]
 pub struct SourceCommon {
     /// The keys of every connector.
     #[config(flatten)]
@@ -156,7 +156,7 @@ pub struct SourceCommon {
 }
 
 /// Further keys of sink connectors.
-#[derive(Clone, Debug, Default, Config)]
+#[derive(Clone, Debug, Config)]
 pub struct SinkCommon {
     /// The keys of every connector.
     #[config(flatten)]

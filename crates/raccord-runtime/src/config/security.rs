@@ -4,7 +4,7 @@
 use raccord_config::{Class, Config, Secret, Validator};
 
 /// Keys of TLS as a client.
-#[derive(Clone, Debug, Default, Config)]
+#[derive(Clone, Debug, Config)]
 #[config(group = "tls", importance = Low)]
 pub struct SslKeys {
     /// The TLS version to use. TLSv1.2 is used with peers that do not know it, if ssl.enabled.protocols has it.
@@ -69,7 +69,7 @@ pub struct SslKeys {
 }
 
 /// Keys of SASL as a client.
-#[derive(Clone, Debug, Default, Config)]
+#[derive(Clone, Debug, Config)]
 #[config(group = "sasl", importance = Low)]
 pub struct SaslKeys {
     /// The Kerberos principal name under which brokers run.

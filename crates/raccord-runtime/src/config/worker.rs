@@ -8,7 +8,7 @@ use raccord_config::{Class, Config, RawConfig, Validator};
 use super::security::{SaslKeys, SslKeys};
 
 /// The worker's config. Fields are named as the keys, with underscores for dots.
-#[derive(Clone, Debug, Default, Config)]
+#[derive(Clone, Debug, Config)]
 #[config(group = "worker", importance = Low)]
 pub struct WorkerConfig {
     /// The brokers to connect to first, as `host1:port1,host2:port2`. They need not be all brokers of the cluster: the
