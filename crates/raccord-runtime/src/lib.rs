@@ -7,6 +7,9 @@
 pub mod config;
 pub mod herder;
 pub mod ports;
+mod sink;
+mod source;
 pub mod task;
+pub mod validate;
 
 pub use herder::Herder;

@@ -1,10 +1,20 @@
 //! Starting, pausing and stopping a task: what the coordinator's shell uses of the source and sink loops.
+//!
+//! [`spawn`] starts a task; the [`TaskHandle`] tells it what to do and waits for its end; what happens to it comes back as
+//! [`TaskEvent`]s. A panic in a plugin ends this one task as FAILED and nothing else.
 
 use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use raccord_plugin::{Error, OffsetReader, Plugin, RawConfig, SourceOffset};
-use tokio::sync::mpsc;
+use futures::FutureExt;
+use raccord_plugin::{Error, Make, OffsetReader, Plugin, RawConfig, Result, SourceOffset};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use crate::config::WorkerConfig;
 use crate::ports::Kafka;
@@ -70,14 +80,205 @@ pub struct TaskSpec {
 /// What a task tells the herder.
 #[derive(Debug)]
 pub enum TaskEvent {
-    /// It has opened and moves records.
+    /// It has opened, or was resumed, and moves records.
     Running,
     /// It has paused.
     Paused,
     /// It failed; clients and plugin are closed already. Nothing else follows.
     Failed(Error),
-    /// It stopped because it was told to, or (a source) had nothing more to do. Nothing else follows.
+    /// It stopped because it was told to. Nothing else follows.
     Stopped,
     /// A record went to or came from this topic for the first time (`topic.tracking`).
     Topic(Arc<str>),
+}
+
+/// A running task. Dropping the handle leaves the task running.
+#[derive(Debug)]
+pub struct TaskHandle {
+    id: TaskId,
+    orders: watch::Sender<Orders>,
+    cancel: CancellationToken,
+    silenced: Arc<AtomicBool>,
+    join: JoinHandle<()>,
+}
+
+impl TaskHandle {
+    /// The task's identity.
+    pub fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// Pauses or resumes the task. It answers with [`TaskEvent::Paused`] or [`TaskEvent::Running`].
+    pub fn set_target(&self, target: TaskTarget) {
+        self.orders.send_if_modified(|orders| std::mem::replace(&mut orders.target, target) != target);
+    }
+
+    /// Asks the task to stop; returns at once. Offsets are committed, plugin and clients closed; then comes
+    /// [`TaskEvent::Stopped`], or [`TaskEvent::Failed`] for a task that was failing already.
+    pub fn stop(&self) {
+        self.orders.send_if_modified(|orders| !std::mem::replace(&mut orders.stopping, true));
+        self.cancel.cancel();
+    }
+
+    /// Waits until the task has ended. Cancel-safe: to bound the wait, put a timeout around it and
+    /// [`abandon`](Self::abandon) the task after that.
+    pub async fn ended(&mut self) {
+        if !self.join.is_finished() {
+            // The only other outcome is that the task was aborted, which is an end as well.
+            let _ = (&mut self.join).await;
+        }
+    }
+
+    /// Whether the task has ended.
+    pub fn has_ended(&self) -> bool {
+        self.join.is_finished()
+    }
+
+    /// Gives up a task that did not stop in time: nothing more is heard of it, no offsets of it are committed any more,
+    /// and it ends at its next wait.
+    pub fn abandon(self) {
+        warn!(task = %self.id, "Graceful stop of the task failed; it is abandoned");
+        self.silenced.store(true, Ordering::Release);
+        self.stop();
+        self.join.abort();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Orders {
+    target: TaskTarget,
+    stopping: bool,
+}
+
+/// What a loop sees of its handle.
+#[derive(Clone)]
+pub(crate) struct Lifecycle {
+    id: TaskId,
+    orders: watch::Receiver<Orders>,
+    cancel: CancellationToken,
+    silenced: Arc<AtomicBool>,
+    events: mpsc::Sender<(TaskId, TaskEvent)>,
+}
+
+impl Lifecycle {
+    /// Whether the task is to stop.
+    pub(crate) fn stopping(&self) -> bool {
+        // The handle being gone is no order: the task goes on.
+        self.orders.borrow().stopping
+    }
+
+    /// Whether the task is to move no records.
+    pub(crate) fn paused(&self) -> bool {
+        self.orders.borrow().target == TaskTarget::Paused
+    }
+
+    /// Waits for a new order. Cancel-safe.
+    pub(crate) async fn changed(&mut self) {
+        if self.orders.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until the task is to stop or, when it is paused, to go on.
+    pub(crate) async fn resumed(&mut self) {
+        while self.paused() && !self.stopping() {
+            self.changed().await;
+        }
+    }
+
+    /// Waits until the task is to stop. Cancel-safe.
+    pub(crate) async fn stop_requested(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// What plugins watch.
+    pub(crate) fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Whether the task was abandoned.
+    pub(crate) fn abandoned(&self) -> bool {
+        self.silenced.load(Ordering::Acquire)
+    }
+
+    /// Tells the herder, waiting while it is behind.
+    pub(crate) async fn tell(&self, event: TaskEvent) {
+        if !self.abandoned() {
+            // A herder that is gone needs no news.
+            let _ = self.events.send((self.id.clone(), event)).await;
+        }
+    }
+}
+
+/// Starts a task. It opens its clients and its plugin by itself and tells the herder how that went. A task whose target is
+/// paused opens nothing before it is resumed, as in Connect.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn spawn(spec: TaskSpec) -> TaskHandle {
+    let (orders, receiver) = watch::channel(Orders { target: spec.target, stopping: false });
+    let cancel = CancellationToken::new();
+    let silenced = Arc::new(AtomicBool::new(false));
+    let id = spec.id.clone();
+    let lifecycle = Lifecycle {
+        id: id.clone(),
+        orders: receiver,
+        cancel: cancel.clone(),
+        silenced: silenced.clone(),
+        events: spec.events.clone(),
+    };
+    let join = tokio::spawn(run(spec, lifecycle));
+    TaskHandle { id, orders, cancel, silenced, join }
+}
+
+async fn run(spec: TaskSpec, mut lifecycle: Lifecycle) {
+    let id = spec.id.clone();
+    if lifecycle.paused() {
+        lifecycle.tell(TaskEvent::Paused).await;
+        lifecycle.resumed().await;
+    }
+    let outcome = if lifecycle.stopping() {
+        Ok(())
+    } else {
+        match spec.plugin.make {
+            Make::Source { task, .. } => crate::source::run(spec, task, &mut lifecycle).await,
+            Make::Sink { task, .. } => crate::sink::run(spec, task, &mut lifecycle).await,
+            _ => Err(Error::config(format!("{} is no connector", spec.plugin.class))),
+        }
+    };
+    let event = match outcome {
+        Ok(()) => {
+            info!(task = %id, "stopped");
+            TaskEvent::Stopped
+        }
+        Err(error) if lifecycle.stopping() => {
+            warn!(task = %id, trace = error.trace(), "After being scheduled for shutdown, the task failed");
+            TaskEvent::Stopped
+        }
+        Err(error) => {
+            error!(
+                task = %id, trace = error.trace(),
+                "Task threw an uncaught and unrecoverable exception. Task is being killed and will not recover until \
+                 manually restarted"
+            );
+            TaskEvent::Failed(error)
+        }
+    };
+    lifecycle.tell(event).await;
+}
+
+/// Runs plugin code, turning a panic into an error that fails the task.
+pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "no message".to_owned());
+            Err(Error::fatal(format!("the task panicked: {text}"))
+                .hint("this is a defect of the connector, a converter or a transform; please report it"))
+        }
+    }
 }

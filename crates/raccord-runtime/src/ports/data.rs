@@ -23,7 +23,7 @@ pub struct Outgoing<'a> {
     pub value: Option<&'a [u8]>,
     /// Headers in order.
     pub headers: &'a [(Arc<str>, Option<Vec<u8>>)],
-    /// Comes back in the [`Ack`].
+    /// Comes back in [`Acks`].
     pub ticket: u64,
 }
 
@@ -32,27 +32,37 @@ pub struct Outgoing<'a> {
 pub enum SendError {
     /// The client's budget is used up: wait with [`Producer::progress`], then send the same record again.
     Full,
-    /// The record itself is refused (too large, unknown topic).
-    Rejected(ProduceError),
+    /// The record itself is refused (too large, unknown topic). A retriable error means that sending it again may work.
+    Rejected(Error),
 }
 
-/// Why a record was not written.
-#[derive(Debug)]
-pub struct ProduceError {
-    /// The kind and the text, with the Java class users know.
-    pub error: Error,
+/// The fates of sent records since the last call. Reused from call to call.
+#[derive(Debug, Default)]
+pub struct Acks {
+    /// Tickets of records that are written as `acks` asks for.
+    pub delivered: Vec<u64>,
+    /// Tickets of records that the client has given up, with the reason. Later records of the same partition may be
+    /// written all the same.
+    pub failed: Vec<(u64, Error)>,
 }
 
-/// The fate of a sent record.
-#[derive(Debug)]
-pub struct Ack {
-    /// The ticket it was sent with.
-    pub ticket: u64,
-    /// Partition and kafka_offset, or why it failed.
-    pub outcome: std::result::Result<(i32, i64), ProduceError>,
+impl Acks {
+    /// Forgets all, keeping the room.
+    pub fn clear(&mut self) {
+        self.delivered.clear();
+        self.failed.clear();
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.delivered.is_empty() && self.failed.is_empty()
+    }
 }
 
 /// A producer that keeps the order of records within a partition.
+///
+/// It sends by itself, records wait for others no longer than `linger.ms`. It repeats what may succeed when repeated, in
+/// order, for as long as `delivery.timeout.ms` allows.
 #[async_trait]
 pub trait Producer: Send {
     /// Hands a record over without waiting.
@@ -61,17 +71,15 @@ pub trait Producer: Send {
     /// See [`SendError`].
     fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError>;
 
-    /// Moves the acks that have arrived into `acks`, without waiting.
-    fn drain_acks(&mut self, acks: &mut Vec<Ack>);
+    /// Adds the fates that have become known to `acks`, without waiting.
+    fn drain_acks(&mut self, acks: &mut Acks);
 
-    /// Waits until an ack has arrived. Cancel-safe. Never returns while nothing is outstanding.
+    /// Waits until [`drain_acks`](Self::drain_acks) may have something. Cancel-safe; may wake for nothing. Never returns
+    /// while nothing is outstanding.
     async fn progress(&mut self);
 
-    /// Number of records sent and not yet acknowledged.
+    /// Number of records sent whose fate was not drained yet.
     fn outstanding(&self) -> usize;
-
-    /// Sends what is queued now instead of lingering. Does not wait.
-    fn flush_hint(&mut self) {}
 }
 
 /// What a consumer subscribes to.
@@ -112,7 +120,7 @@ pub struct FetchedRecord {
 /// A batch of fetched records. Reused from poll to poll but for the buffer, which records may keep slices of.
 #[derive(Debug, Default)]
 pub struct Fetched {
-    /// The partitions that records refer to.
+    /// The partitions that records refer to; only those that have records in this batch.
     pub partitions: Vec<TopicPartition>,
     /// All key, value and header bytes.
     pub buffer: Bytes,
@@ -143,7 +151,8 @@ pub enum ConsumerEvent {
 #[async_trait]
 pub trait Consumer: Send {
     /// Waits up to `timeout` for records or a rebalance, filling `batch` (cleared first), bounded by the client's count
-    /// and byte limits. Cancel-safe.
+    /// and byte limits. Records that were fetched before a rebalance come before its event. Cancel-safe. To stay a member
+    /// of the group it must be called at least every `max.poll.interval.ms`.
     ///
     /// # Errors
     /// Retriable while Kafka cannot be reached; fatal when it refuses (authorization, unknown group).
