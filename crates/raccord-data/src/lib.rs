@@ -9,6 +9,7 @@
 
 mod decimal;
 pub mod java_order;
+pub mod java_text;
 mod record;
 mod schema;
 mod structure;

@@ -6,13 +6,14 @@ use crate::{Schema, Value};
 
 /// The place of a record in its source, as a ticket: cheap to carry, turned into an offset map at commit only.
 ///
-/// For a source task, `stream` is a number that the task gave to one of its source partitions and `sequence` rises
-/// within it. For a sink task, `stream` indexes the topic partitions of the batch and `sequence` is the kafka_offset.
+/// For a source task, `stream` is a number that the task gave to one of its source partitions and `sequence` is the place
+/// in it; only the task reads meaning into the number. For a sink task, `stream` indexes the topic partitions of the batch and `sequence` is the kafka_offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     /// Which source partition (source) or topic partition of the batch (sink).
     pub stream: u32,
-    /// Rises within the stream: a byte, an LSN, a kafka_offset.
+    /// The place in the stream: a byte, an LSN, a kafka_offset. Of the records of a stream, the one handed over later is
+    /// the later one, whatever the number.
     pub sequence: u64,
 }
 

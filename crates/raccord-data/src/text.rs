@@ -39,6 +39,19 @@ impl Text {
         unsafe { std::str::from_utf8_unchecked(&self.0) }
     }
 
+    /// The part between two byte positions, sharing the buffer.
+    ///
+    /// # Panics
+    /// When a position is out of range or inside a character, as slicing a `str` does.
+    pub fn slice(&self, start: usize, end: usize) -> Self {
+        let text = self.as_str();
+        assert!(
+            text.is_char_boundary(start) && text.is_char_boundary(end),
+            "a slice of text ends at characters"
+        );
+        Self(self.0.slice(start..end))
+    }
+
     /// The UTF-8 bytes, sharing the buffer.
     pub fn into_bytes(self) -> Bytes {
         self.0

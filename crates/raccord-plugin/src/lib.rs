@@ -20,7 +20,7 @@ pub use context::{SinkContext, SinkRequests, SourceContext};
 pub use converter::{Converter, Decoder, Encoded, Encoder, HeaderConverter, SchemaAndValue};
 pub use error::{Error, ErrorKind, Result};
 pub use offset::{OffsetMap, OffsetReader, SourceOffset};
-pub use plugin::{Make, Plugin, PluginKind, Role};
+pub use plugin::{KAFKA_VERSION, Make, Plugin, PluginKind, Role};
 pub use raccord_config::{ConfigDef, RawConfig};
 pub use raccord_data as data;
 pub use sink::{CommitOffsets, Rejected, SinkBatch, SinkTask, TopicPartition};

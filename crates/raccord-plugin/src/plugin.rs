@@ -8,6 +8,10 @@ use crate::{
     SourceConnector, SourceTask, Transform,
 };
 
+/// The version of Apache Kafka whose Connect worker and plugins this program stands for. Workers and Kafka's own plugins
+/// report it, because tools and `plugin.version` ranges in configs compare with it.
+pub const KAFKA_VERSION: &str = "4.3.1";
+
 /// The kinds of plugin, as `GET /connector-plugins` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PluginKind {
