@@ -61,6 +61,24 @@ pub const RULES: &[Rule] = &[
     },
     Rule { name: "session-key", reason: "the key is random", stage: Stage::Record, apply: Each(hide_session_key) },
     Rule {
+        name: "offset-order",
+        reason: "offsets are listed in the order of a hash table over their partitions, which hold a random path",
+        stage: Stage::Record,
+        apply: Each(sort_offsets),
+    },
+    Rule {
+        name: "cors-method-order",
+        reason: "the methods in Access-Control-Allow-Methods are a set, in a hash order that changes between runs",
+        stage: Stage::Record,
+        apply: Each(|exchange| sort_methods(exchange, "access-control-allow-methods")),
+    },
+    Rule {
+        name: "plugin-locations",
+        reason: "where the real worker's jars are",
+        stage: Stage::Record,
+        apply: Each(|exchange| each_field(exchange, &["message"], hide_locations)),
+    },
+    Rule {
         name: "trace-frames",
         reason: "stack frames name lines of the JVM's libraries and change with its optimisations",
         stage: Stage::Record,
@@ -106,6 +124,12 @@ pub const RULES: &[Rule] = &[
         apply: Each(plugin_subset),
     },
     Rule {
+        name: "plugin-descriptions",
+        reason: "the list of all plugins in a message holds what is installed, with the JVM's descriptions",
+        stage: Stage::Compare,
+        apply: Each(|exchange| each_field(exchange, &["message"], cut_plugin_descriptions)),
+    },
+    Rule {
         name: "logger-subset",
         reason: "the list of loggers holds the JVM's own; root and those a scenario names are compared",
         stage: Stage::Compare,
@@ -115,7 +139,7 @@ pub const RULES: &[Rule] = &[
         name: "allow-order",
         reason: "the methods in Allow are a set, and Jersey's order is that of a hash table",
         stage: Stage::Compare,
-        apply: Each(sort_allow),
+        apply: Each(|exchange| sort_methods(exchange, "allow")),
     },
 ];
 
@@ -281,11 +305,35 @@ fn logger_subset(exchange: &mut Exchange) {
     }
 }
 
-fn sort_allow(exchange: &mut Exchange) {
-    if let Some(allow) = exchange.headers.get_mut("allow") {
-        let mut methods: Vec<&str> = allow.split(',').map(str::trim).collect();
+fn sort_methods(exchange: &mut Exchange, header: &str) {
+    if let Some(list) = exchange.headers.get_mut(header) {
+        let mut methods: Vec<&str> = list.split(',').map(str::trim).collect();
         methods.sort_unstable();
-        *allow = methods.join(",");
+        *list = methods.join(",");
+    }
+}
+
+fn sort_offsets(exchange: &mut Exchange) {
+    let offsets = exchange.body.as_mut().and_then(|body| body.get_mut("offsets"));
+    if let Some(Value::Array(offsets)) = offsets {
+        offsets.sort_by_key(Value::to_string);
+    }
+}
+
+fn hide_locations(message: &mut Value) {
+    const START: &str = "location='file:";
+    if let Value::String(text) = message {
+        let parts: Vec<&str> = text.split(START).collect();
+        let rest = parts[1..].iter().map(|part| format!("{START}{{{{plugins}}}}{}", &part[part.find('\'').unwrap_or(0)..]));
+        *text = std::iter::once(parts[0].to_owned()).chain(rest).collect();
+    }
+}
+
+fn cut_plugin_descriptions(message: &mut Value) {
+    if let Value::String(text) = message
+        && let Some(end) = text.find(" PluginDesc{")
+    {
+        text.truncate(end);
     }
 }
 
@@ -313,6 +361,10 @@ mod tests {
             json!({"last_modified": "{{timestamp}}"}),
         );
         check(Stage::Record, json!({"last_modified": null}), json!({"last_modified": null}));
+        let message = "no x, available are: PluginDesc{location='file:/a/'}, PluginDesc{location='file:/b/'}";
+        let hidden = "no x, available are: PluginDesc{location='file:{{plugins}}'}, PluginDesc{location='file:{{plugins}}'}";
+        check(Stage::Record, json!({"message": message}), json!({"message": hidden}));
+        check(Stage::Compare, json!({"message": message}), json!({"message": "no x, available are:"}));
         check(Stage::Compare, json!({"version": "1"}), json!({"version": "1"}));
         check(
             Stage::Compare,

@@ -56,7 +56,11 @@ impl Peers {
         ]);
         command.arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
         command.args(["-Duser.timezone=UTC", "-Duser.language=en", "-Dfile.encoding=UTF-8"]);
-        command.arg("-cp").arg(format!("{}/*", self.kafka().display()));
+        // As in Kafka's own distribution, the basic authentication extension is beside the runtime, not a plugin: in
+        // a plugin folder its copy of the JAX-RS interfaces would clash with the server's.
+        let extension = format!("connect-basic-auth-extension-{KAFKA_VERSION}.jar");
+        let extension = self.plugin("basic-auth").join(extension);
+        command.arg("-cp").arg(format!("{}/*:{}", self.kafka().display(), extension.display()));
         command.env_remove("KAFKA_OPTS").env_remove("JAVA_TOOL_OPTIONS").env("LC_ALL", "C.UTF-8");
         command
     }

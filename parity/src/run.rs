@@ -203,7 +203,7 @@ impl Run<'_> {
         loop {
             let response = http::send(server, request, REQUEST_LIMIT)?;
             let satisfied = match &step.until {
-                None => !(response.status == 409 && is_momentary(&response)),
+                None => !is_momentary(&response),
                 Some(conditions) => {
                     let body = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
                     conditions.iter().all(|(what, want)| holds(&response, &body, what, &self.filled(want)))
@@ -317,6 +317,9 @@ fn until<T>(limit: Duration, mut attempt: impl FnMut() -> Result<(bool, T)>) -> 
 }
 
 fn is_momentary(response: &Response) -> bool {
+    if response.status != 409 && response.status != 500 {
+        return false;
+    }
     let text = String::from_utf8_lossy(&response.body);
     ["stale configuration", "rebalance is expected", "rebalance is in process"]
         .iter()

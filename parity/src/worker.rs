@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::http::{self, Request};
-use crate::peers::{Peers, write_log4j};
+use crate::peers::{KAFKA_VERSION, Peers, write_log4j};
 use crate::process::{Process, free_port};
 use crate::scenario::{Names, scenarios_dir};
 
@@ -113,13 +113,15 @@ fn kafka_command(peers: &Peers, folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// A plugin path with only the plugins that the scenarios use: scanning all fetched ones takes long.
+/// A plugin path with only the file connectors' own jar, as in Kafka's distribution: the interfaces fetched with it
+/// would be listed as plugins a second time.
 fn link_plugins(peers: &Peers, folder: &Path) -> Result<PathBuf> {
     let path = folder.join("plugins");
     std::fs::create_dir_all(&path)?;
-    for name in ["file", "basic-auth"] {
-        std::os::unix::fs::symlink(peers.plugin(name), path.join(name))?;
-    }
+    let jar = format!("connect-file-{KAFKA_VERSION}.jar");
+    let folder = path.join("file");
+    std::fs::create_dir(&folder)?;
+    std::os::unix::fs::symlink(peers.plugin("file").join(&jar), folder.join(&jar))?;
     Ok(path)
 }
 
