@@ -116,25 +116,35 @@ pub(crate) async fn dispatch(
             let request: ProduceRequest = decode(&mut body, key, version)?;
             let acks = request.acks;
             let response = produce::produce(broker, request, version);
-            if acks == 0 { Ok(produce::reply_without_acks(&response)) } else { Reply::message(&response, ctx.correlation_id, version) }
+            if acks == 0 {
+                Ok(produce::reply_without_acks(&response))
+            } else {
+                Reply::message(&response, ctx.correlation_id, version)
+            }
         }
         ApiKey::Fetch => {
             let request: FetchRequest = decode(&mut body, key, version)?;
             fetch::fetch(broker, ctx, request, version).await
         }
-        ApiKey::ListOffsets => answer!(ListOffsetsRequest, |r| list_offsets::list_offsets(broker, r, version)),
+        ApiKey::ListOffsets => {
+            answer!(ListOffsetsRequest, |r| list_offsets::list_offsets(broker, r, version))
+        }
         ApiKey::Metadata => answer!(MetadataRequest, |r| metadata::metadata(broker, r, version)),
         ApiKey::OffsetForLeaderEpoch => {
             answer!(OffsetForLeaderEpochRequest, |r| list_offsets::offset_for_leader_epoch(broker, r))
         }
         ApiKey::ApiVersions => answer!(ApiVersionsRequest, |_r| cluster::api_versions(broker, version)),
-        ApiKey::FindCoordinator => answer!(FindCoordinatorRequest, |r| cluster::find_coordinator(broker, r, version)),
+        ApiKey::FindCoordinator => {
+            answer!(FindCoordinatorRequest, |r| cluster::find_coordinator(broker, r, version))
+        }
         ApiKey::DescribeCluster => answer!(DescribeClusterRequest, |r| cluster::describe_cluster(broker, r)),
         ApiKey::DescribeAcls => answer!(DescribeAclsRequest, |_r| cluster::describe_acls()),
         ApiKey::DescribeLogDirs => answer!(DescribeLogDirsRequest, |r| cluster::describe_log_dirs(broker, r)),
         ApiKey::CreateTopics => answer!(CreateTopicsRequest, |r| topics::create_topics(broker, r, version)),
         ApiKey::DeleteTopics => answer!(DeleteTopicsRequest, |r| topics::delete_topics(broker, r, version)),
-        ApiKey::CreatePartitions => answer!(CreatePartitionsRequest, |r| topics::create_partitions(broker, r)),
+        ApiKey::CreatePartitions => {
+            answer!(CreatePartitionsRequest, |r| topics::create_partitions(broker, r))
+        }
         ApiKey::DeleteRecords => answer!(DeleteRecordsRequest, |r| topics::delete_records(broker, r)),
         ApiKey::DescribeTopicPartitions => {
             answer!(DescribeTopicPartitionsRequest, |r| metadata::describe_topic_partitions(broker, r))
@@ -142,12 +152,16 @@ pub(crate) async fn dispatch(
         ApiKey::ListPartitionReassignments => {
             answer!(ListPartitionReassignmentsRequest, |_r| cluster::list_partition_reassignments())
         }
-        ApiKey::DescribeConfigs => answer!(DescribeConfigsRequest, |r| configs::describe_configs(broker, r, version)),
+        ApiKey::DescribeConfigs => {
+            answer!(DescribeConfigsRequest, |r| configs::describe_configs(broker, r, version))
+        }
         ApiKey::AlterConfigs => answer!(AlterConfigsRequest, |r| configs::alter_configs(broker, r)),
         ApiKey::IncrementalAlterConfigs => {
             answer!(IncrementalAlterConfigsRequest, |r| configs::incremental_alter_configs(broker, r))
         }
-        ApiKey::DescribeProducers => answer!(DescribeProducersRequest, |r| produce::describe_producers(broker, r)),
+        ApiKey::DescribeProducers => {
+            answer!(DescribeProducersRequest, |r| produce::describe_producers(broker, r))
+        }
 
         ApiKey::OffsetCommit => coordinate!(OffsetCommitRequest, groups.offset_commit),
         ApiKey::OffsetFetch => coordinate!(OffsetFetchRequest, groups.offset_fetch),

@@ -4,6 +4,7 @@
 mod broker;
 mod clock;
 mod config;
+mod coordinators;
 mod dispatch;
 mod frame;
 mod group;

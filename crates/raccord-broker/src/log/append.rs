@@ -151,7 +151,8 @@ impl PartitionLog {
             return Ok(());
         }
         let full = len + size > settings.segment_bytes;
-        let old = writer.segment_since_ms.is_some_and(|since| now.saturating_sub(since) > settings.segment_ms);
+        let old =
+            writer.segment_since_ms.is_some_and(|since| now.saturating_sub(since) > settings.segment_ms);
         let far = writer.next_offset + last_offset_delta - writer.active.base_offset > i64::from(i32::MAX);
         if full || old || far {
             self.roll(writer)?;
@@ -193,7 +194,9 @@ fn check_batch(
         return Err(LogError::Corrupt(BatchError::Short.to_string()));
     }
     if header.size() < bytes.len() {
-        return Err(LogError::InvalidRecord("a partition must be given exactly one record batch".to_string()));
+        return Err(LogError::InvalidRecord(
+            "a partition must be given exactly one record batch".to_string(),
+        ));
     }
     let max = settings.max_message_bytes;
     if header.size() > max {
@@ -241,14 +244,19 @@ fn check_time(header: &Header, settings: &LogSettings, now: i64) -> Result<(), L
         return Ok(());
     }
     let refuse = |t: i64| {
-        let allowed = (now.saturating_sub(settings.timestamp_before_max_ms), now.saturating_add(settings.timestamp_after_max_ms));
+        let allowed = (
+            now.saturating_sub(settings.timestamp_before_max_ms),
+            now.saturating_add(settings.timestamp_after_max_ms),
+        );
         Err(LogError::InvalidTimestamp(format!("timestamp {t} is outside of {} to {}", allowed.0, allowed.1)))
     };
     if header.max_timestamp.saturating_sub(now) > settings.timestamp_after_max_ms {
         return refuse(header.max_timestamp);
     }
     // The base time is the first record's; good enough for the lower bound, which is off by default.
-    if header.base_timestamp >= 0 && now.saturating_sub(header.base_timestamp) > settings.timestamp_before_max_ms {
+    if header.base_timestamp >= 0
+        && now.saturating_sub(header.base_timestamp) > settings.timestamp_before_max_ms
+    {
         return refuse(header.base_timestamp);
     }
     Ok(())
@@ -277,7 +285,11 @@ fn rewrite(
         header = Header::parse(&bytes).map_err(corrupt)?;
     }
     if settings.append_time != header.is_append_time() {
-        if settings.append_time { header.set_append_time(now) } else { header.set_create_time() }
+        if settings.append_time {
+            header.set_append_time(now)
+        } else {
+            header.set_create_time()
+        }
         bytes = header.encode(&bytes[batch::HEADER_LEN..]);
         header = Header::parse(&bytes).map_err(corrupt)?;
     } else if settings.append_time {
@@ -306,7 +318,11 @@ pub(super) fn decode_marker(header: &Header, bytes: &Bytes) -> Option<(bool, i32
     let records = batch::records(header, bytes).ok()?;
     let record = records.first()?;
     let kind = record.key.as_ref()?.get(2..4)?;
-    let epoch = record.value.as_ref().and_then(|v| v.get(2..6)).map_or(0, |b| i32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+    let epoch = record
+        .value
+        .as_ref()
+        .and_then(|v| v.get(2..6))
+        .map_or(0, |b| i32::from_be_bytes([b[0], b[1], b[2], b[3]]));
     match i16::from_be_bytes([kind[0], kind[1]]) {
         0 => Some((false, epoch)),
         1 => Some((true, epoch)),

@@ -106,7 +106,11 @@ impl Header {
     }
 
     pub(crate) fn last_sequence(&self) -> i32 {
-        if self.base_sequence < 0 { self.base_sequence } else { add_sequence(self.base_sequence, self.last_offset_delta) }
+        if self.base_sequence < 0 {
+            self.base_sequence
+        } else {
+            add_sequence(self.base_sequence, self.last_offset_delta)
+        }
     }
 
     pub(crate) fn compression(&self) -> i16 {
@@ -265,7 +269,8 @@ pub(crate) fn records(header: &Header, b: &Bytes) -> Result<Vec<RawRecord>, Batc
 }
 
 fn read_record(payload: &Bytes, at: &mut usize) -> Result<RawRecord, BatchError> {
-    let size = usize::try_from(get_varint(payload, at)?).map_err(|_| BatchError::Invalid("negative record size"))?;
+    let size =
+        usize::try_from(get_varint(payload, at)?).map_err(|_| BatchError::Invalid("negative record size"))?;
     let end = at.checked_add(size).filter(|end| *end <= payload.len()).ok_or(BatchError::Short)?;
     let body = payload.slice(*at..end);
     *at = end;
@@ -273,8 +278,8 @@ fn read_record(payload: &Bytes, at: &mut usize) -> Result<RawRecord, BatchError>
     let timestamp_delta = get_varint(&body, &mut p)?;
     let tail = body.slice(p..);
     let mut p = 0;
-    let offset_delta =
-        i32::try_from(get_varint(&tail, &mut p)?).map_err(|_| BatchError::Invalid("offset delta too large"))?;
+    let offset_delta = i32::try_from(get_varint(&tail, &mut p)?)
+        .map_err(|_| BatchError::Invalid("offset delta too large"))?;
     let key = get_bytes(&tail, &mut p)?;
     let value = get_bytes(&tail, &mut p)?;
     check_headers(&tail, &mut p)?;
@@ -391,7 +396,8 @@ pub(crate) fn build(records: &[NewRecord], producer: Option<ProducerTag>, contro
         length: 0,
         leader_epoch: 0,
         crc: 0,
-        attributes: if producer.is_some() { ATTR_TRANSACTIONAL } else { 0 } | if control { ATTR_CONTROL } else { 0 },
+        attributes: if producer.is_some() { ATTR_TRANSACTIONAL } else { 0 }
+            | if control { ATTR_CONTROL } else { 0 },
         last_offset_delta: records.len().saturating_sub(1) as i32,
         base_timestamp,
         max_timestamp: records.iter().map(|r| r.timestamp_ms).max().unwrap_or(NONE),

@@ -85,8 +85,7 @@ impl PartitionLog {
         };
         let clean_to = maintenance.clean_to.max(log_start).min(stable);
         let cleanable = cleanable(&segments, clean_to, stable, &settings, now);
-        let dirty: u64 =
-            cleanable.iter().filter(|s| end_of(&segments, s) > clean_to).map(|s| s.len()).sum();
+        let dirty: u64 = cleanable.iter().filter(|s| end_of(&segments, s) > clean_to).map(|s| s.len()).sum();
         let clean: u64 = cleanable.iter().filter(|s| end_of(&segments, s) <= clean_to).map(|s| s.len()).sum();
         let ratio = dirty as f64 / (dirty + clean).max(1) as f64;
         let overdue = cleanable.iter().any(|s| {
@@ -206,7 +205,10 @@ impl PartitionLog {
         let base = cleaned.base_offset;
         let mut view = self.view.write();
         let first = view.segments.partition_point(|s| s.base_offset < base);
-        let count = view.segments[first..].iter().take_while(|s| group.iter().any(|g| g.base_offset == s.base_offset)).count();
+        let count = view.segments[first..]
+            .iter()
+            .take_while(|s| group.iter().any(|g| g.base_offset == s.base_offset))
+            .count();
         let cleaned = Arc::new(cleaned);
         // An empty segment is of use only as the first one: it holds the place of the log start.
         let replacement = (!empty || first == 0).then(|| cleaned.clone());

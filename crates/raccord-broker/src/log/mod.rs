@@ -34,12 +34,11 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-pub(crate) use append::{Appended, Origin};
 pub use append::ControlMarker;
-pub(crate) use batch::{BatchError, Header};
+pub(crate) use append::{Appended, Origin};
+pub(crate) use batch::Header;
 pub use batch::{NewRecord, ProducerTag};
 pub(crate) use producers::{Aborted, Producers};
-pub use read::LogRecord;
 pub(crate) use read::{Isolation, ReadResult, TimeQuery};
 pub(crate) use settings::{CleanupPolicy, LogSettings};
 pub(crate) use waiters::{Waiter, Waiters};
@@ -115,6 +114,12 @@ pub enum LogError {
     /// The batch does not fit the producer's transaction.
     #[error("{0}")]
     TransactionState(&'static str),
+    /// `acks` is none of -1, 0, 1.
+    #[error("acks cannot be {0}: only -1, 0 and 1")]
+    RequiredAcks(i16),
+    /// `min.insync.replicas` asks for more than the one replica there is.
+    #[error("min.insync.replicas is above 1, and this broker keeps one replica")]
+    NotEnoughReplicas,
     /// The topic has been deleted.
     #[error("the topic has been deleted")]
     Deleted,
@@ -138,6 +143,8 @@ impl LogError {
             LogError::ProducerEpoch { .. } => E::InvalidProducerEpoch,
             LogError::CoordinatorFenced { .. } => E::TransactionCoordinatorFenced,
             LogError::TransactionState(_) => E::InvalidTxnState,
+            LogError::RequiredAcks(_) => E::InvalidRequiredAcks,
+            LogError::NotEnoughReplicas => E::NotEnoughReplicas,
             LogError::Deleted => E::UnknownTopicOrPartition,
             LogError::Storage(_) => E::KafkaStorageError,
         }

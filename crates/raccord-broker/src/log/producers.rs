@@ -84,7 +84,9 @@ impl Producers {
             known.check_sequence(header)?;
         }
         if known.open_from.is_some() && known.epoch == header.producer_epoch && !header.is_transactional() {
-            return Err(LogError::TransactionState("a transaction is open but the batch is not transactional"));
+            return Err(LogError::TransactionState(
+                "a transaction is open but the batch is not transactional",
+            ));
         }
         Ok(Verdict::Append)
     }
@@ -105,7 +107,8 @@ impl Producers {
         if header.producer_id < 0 {
             return;
         }
-        let producer = self.by_id.entry(header.producer_id).or_insert_with(|| Producer::new(header.producer_epoch));
+        let producer =
+            self.by_id.entry(header.producer_id).or_insert_with(|| Producer::new(header.producer_epoch));
         if producer.epoch != header.producer_epoch {
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
@@ -130,7 +133,12 @@ impl Producers {
     }
 
     /// Notes a marker at the header's offset; returns the transaction if it was aborted.
-    pub(crate) fn note_marker(&mut self, header: &Header, coordinator_epoch: i32, committed: bool) -> Option<Aborted> {
+    pub(crate) fn note_marker(
+        &mut self,
+        header: &Header,
+        coordinator_epoch: i32,
+        committed: bool,
+    ) -> Option<Aborted> {
         let id = header.producer_id;
         let producer = self.by_id.entry(id).or_insert_with(|| Producer::new(header.producer_epoch));
         if producer.epoch != header.producer_epoch {

@@ -26,14 +26,17 @@ fn the_last_five_batches_are_recognised_and_the_sixth_is_out_of_order() {
         producers.note(&h);
     }
     for i in 1..6 {
-        let Verdict::Duplicate(seen) = producers.check(&header(7, 0, i * 10, 10, 0, false)).expect("known") else {
+        let Verdict::Duplicate(seen) = producers.check(&header(7, 0, i * 10, 10, 0, false)).expect("known")
+        else {
             panic!("batch {i} must be a duplicate");
         };
         assert_eq!(seen.first_offset, i64::from(i) * 10);
     }
     for (sequence, expected) in [(0, 60), (61, 60), (70, 60)] {
         match producers.check(&header(7, 0, sequence, 10, 0, false)) {
-            Err(LogError::Sequence { offered, expected: e, .. }) => assert_eq!((offered, e), (sequence, expected)),
+            Err(LogError::Sequence { offered, expected: e, .. }) => {
+                assert_eq!((offered, e), (sequence, expected))
+            }
             other => panic!("sequence {sequence}: {other:?}"),
         }
     }
@@ -44,13 +47,19 @@ fn epochs_fence_and_begin_again() {
     let mut producers = Producers::default();
     producers.note(&header(7, 1, 0, 3, 0, false));
     assert!(matches!(producers.check(&header(7, 0, 3, 1, 0, false)), Err(LogError::ProducerEpoch { .. })));
-    assert!(matches!(producers.check(&header(7, 2, 3, 1, 0, false)), Err(LogError::Sequence { expected: 0, .. })));
+    assert!(matches!(
+        producers.check(&header(7, 2, 3, 1, 0, false)),
+        Err(LogError::Sequence { expected: 0, .. })
+    ));
     assert_eq!(producers.check(&header(7, 2, 0, 1, 0, false)).expect("new epoch"), Verdict::Append);
 }
 
 #[test]
 fn an_unknown_producer_may_begin_anywhere() {
-    assert_eq!(Producers::default().check(&header(1, 4, 99, 1, 0, false)).expect("accepted"), Verdict::Append);
+    assert_eq!(
+        Producers::default().check(&header(1, 4, 99, 1, 0, false)).expect("accepted"),
+        Verdict::Append
+    );
 }
 
 #[test]

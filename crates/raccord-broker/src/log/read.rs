@@ -155,7 +155,11 @@ impl PartitionLog {
     }
 
     /// Answers ListOffsets: offset and time of the record found.
-    pub(crate) fn query(&self, query: TimeQuery, isolation: Isolation) -> Result<Option<(i64, i64)>, LogError> {
+    pub(crate) fn query(
+        &self,
+        query: TimeQuery,
+        isolation: Isolation,
+    ) -> Result<Option<(i64, i64)>, LogError> {
         let (log_start, limit, segments) = {
             let view = self.view.read();
             (view.log_start, view.limit(isolation), view.segments.clone())
@@ -172,7 +176,8 @@ impl PartitionLog {
                 Ok(None)
             }
             TimeQuery::MaxTimestamp => {
-                let Some(latest) = segments.iter().map(|s| s.max_timestamp()).max().filter(|t| *t >= 0) else {
+                let Some(latest) = segments.iter().map(|s| s.max_timestamp()).max().filter(|t| *t >= 0)
+                else {
                     return Ok(None);
                 };
                 for segment in segments.iter().filter(|s| s.max_timestamp() == latest) {
@@ -236,7 +241,14 @@ fn replay_batch(
         let offset = header.base_offset + i64::from(record.offset_delta);
         if offset >= from {
             let timestamp_ms = header.base_timestamp.wrapping_add(record.timestamp_delta);
-            show(LogRecord { offset, timestamp_ms, key: record.key, value: record.value, producer, marker: None });
+            show(LogRecord {
+                offset,
+                timestamp_ms,
+                key: record.key,
+                value: record.value,
+                producer,
+                marker: None,
+            });
         }
     }
     Ok(())

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::batch;
 use super::read::BODY_CHUNK;
 use super::segment::{ScanError, Segment, file_name};
-use super::{Aborted, LogError, LogSettings, Maintenance, PartitionLog, Producers, View, Waiters, Writer, append};
+use super::{
+    Aborted, LogError, LogSettings, Maintenance, PartitionLog, Producers, View, Waiters, Writer, append,
+};
 use crate::clock::now_ms;
 
 const CHECKPOINT_FILE: &str = "checkpoint.json";
@@ -64,7 +66,11 @@ impl PartitionLog {
         }
         let checkpoint = load_checkpoint(dir, &segments);
         if segments.is_empty() {
-            segments.push(Arc::new(Segment::create(dir, checkpoint.as_ref().map_or(0, |c| c.next_offset), "log")?));
+            segments.push(Arc::new(Segment::create(
+                dir,
+                checkpoint.as_ref().map_or(0, |c| c.next_offset),
+                "log",
+            )?));
         }
         let (log_start, clean_to) = checkpoint.as_ref().map_or((0, 0), |c| (c.log_start, c.clean_to));
         let scanned_from = checkpoint.as_ref().map_or(0, |c| c.position);
@@ -200,7 +206,11 @@ fn load_checkpoint(dir: &Path, segments: &[Arc<Segment>]) -> Option<Checkpoint> 
 }
 
 /// Checks everything behind the checkpoint, cuts at the first torn batch, and rebuilds indexes that do not fit.
-fn recover(segments: &mut Vec<Arc<Segment>>, checkpoint: Option<Checkpoint>, interval: u64) -> io::Result<Rebuilt> {
+fn recover(
+    segments: &mut Vec<Arc<Segment>>,
+    checkpoint: Option<Checkpoint>,
+    interval: u64,
+) -> io::Result<Rebuilt> {
     let (trusted, position, mut rebuilt) = match checkpoint {
         Some(c) => (
             c.segment,

@@ -26,7 +26,8 @@ impl PartitionLog {
         };
         let mut delete = 0;
         for segment in &segments {
-            let aged = settings.retention_ms >= 0 && now.saturating_sub(latest(segment)?) > settings.retention_ms;
+            let aged =
+                settings.retention_ms >= 0 && now.saturating_sub(latest(segment)?) > settings.retention_ms;
             let oversize = excess > 0 && segment.len() <= excess;
             if segment.len() == 0 || !aged && !oversize {
                 break;

@@ -210,7 +210,8 @@ impl Segment {
         let index = self.index.read();
         let after = index.partition_point(before)?;
         let position = if after == 0 { 0 } else { u64::from(index.get(after - 1)?.position) };
-        let next_position = if after < index.len() { u64::from(index.get(after)?.position) } else { self.len() };
+        let next_position =
+            if after < index.len() { u64::from(index.get(after)?.position) } else { self.len() };
         Ok(Floor { position, next_position })
     }
 
@@ -258,7 +259,8 @@ impl Segment {
         }
         let mut head = [0; INDEX_HEAD];
         file.read_exact_at(&mut head, 0)?;
-        let word = |at: usize| u64::from_be_bytes(head[at..at + 8].try_into().expect("the head has 24 bytes"));
+        let word =
+            |at: usize| u64::from_be_bytes(head[at..at + 8].try_into().expect("the head has 24 bytes"));
         if word(0) != INDEX_MAGIC || word(8) != len {
             return Ok(false);
         }
@@ -359,8 +361,8 @@ impl Batches<'_> {
     }
 
     fn bytes(&mut self, position: u64, len: usize) -> io::Result<Bytes> {
-        let within = position >= self.buffer_at
-            && position + len as u64 <= self.buffer_at + self.buffer.len() as u64;
+        let within =
+            position >= self.buffer_at && position + len as u64 <= self.buffer_at + self.buffer.len() as u64;
         if !within {
             let size = (self.end - position).min(self.chunk.max(len) as u64) as usize;
             self.buffer = self.segment.read(position, size)?;
