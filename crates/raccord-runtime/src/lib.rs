@@ -4,11 +4,21 @@
 //! runs (source and sink loops), and answers ([`Herder`]); it never sees a concrete connector, a Kafka client or
 //! HTTP.
 
+pub mod clock;
 pub mod config;
+pub mod config_log;
+mod connect_json;
+pub mod coordinator;
+pub mod group;
 pub mod herder;
+pub mod loggers;
+pub mod offset_log;
+mod placeholders;
+mod plugins;
 pub mod ports;
 mod sink;
 mod source;
+pub mod status_log;
 pub mod task;
 pub mod validate;
 
