@@ -141,10 +141,6 @@ impl Segment {
         &self.path
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-
     fn index_path(&self) -> PathBuf {
         self.path.with_extension("idx")
     }
