@@ -1,3 +1,34 @@
-//! raccord.
+//! The command line, and the wiring of everything behind it.
 
-fn main() {}
+mod args;
+mod broker;
+mod daemon;
+mod distributed;
+mod healthcheck;
+mod logging;
+mod plugins;
+mod quickstart;
+mod standalone;
+
+use std::process::ExitCode;
+
+use args::Command;
+
+fn main() -> ExitCode {
+    let command = args::parse();
+    let outcome = match command {
+        Command::Quickstart(arguments) => quickstart::run(arguments),
+        Command::Distributed(arguments) => distributed::run(arguments),
+        Command::Standalone(arguments) => standalone::run(arguments),
+        Command::Broker(arguments) => broker::run(arguments),
+        Command::Plugins => plugins::run(),
+        Command::Healthcheck(arguments) => healthcheck::run(arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("raccord: {error:#}");
+            ExitCode::from(error.downcast_ref::<args::Exit>().map_or(1, |exit| exit.0))
+        }
+    }
+}

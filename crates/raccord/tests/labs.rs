@@ -1,0 +1,114 @@
+//! The labs of docs/labs, as they are written there: every `sh` block runs against a quick start, and what it prints is
+//! what the `text` block behind it says.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running quick start; killed when dropped.
+struct Quickstart {
+    child: Child,
+    broker: u16,
+    rest: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Quickstart {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn start() -> Quickstart {
+    let folder = tempfile::tempdir().unwrap();
+    let (broker, rest, console) = (free_port(), free_port(), free_port());
+    let child = Command::new(env!("CARGO_BIN_EXE_raccord"))
+        .arg("quickstart")
+        .args(["--broker-port", &broker.to_string(), "--rest-port", &rest.to_string()])
+        .args(["--console-port", &console.to_string(), "--data-dir"])
+        .arg(folder.path().join("data"))
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(folder.path().join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    let quickstart = Quickstart { child, broker, rest, _folder: folder };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::net::TcpStream::connect(("127.0.0.1", rest)).is_err() {
+        assert!(Instant::now() < deadline, "the quick start does not come up");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    quickstart
+}
+
+/// Kafka's own tools under the names that their start scripts have.
+fn tools() -> String {
+    let peers = std::env::var_os("RACCORD_PEERS_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/peers"), PathBuf::from);
+    let jars = peers.join("kafka-4.3.1");
+    assert!(jars.is_dir(), "{} is missing: run `cargo xtask peers fetch`", jars.display());
+    let tool = |name: &str, class: &str| {
+        format!("{name}() {{ java -XX:TieredStopAtLevel=1 -cp '{}/*' {class} \"$@\" 2>/dev/null; }}\n", jars.display())
+    };
+    [
+        tool("kafka-console-consumer.sh", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
+        tool("kafka-consumer-groups.sh", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+        tool("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
+    ]
+    .concat()
+}
+
+/// A block of commands with what it should print, if the lab says so.
+struct Step {
+    commands: String,
+    expect: Option<String>,
+}
+
+fn steps(markdown: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut lines = markdown.lines();
+    while let Some(line) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let body: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+        match language {
+            "sh" => steps.push(Step { commands: body, expect: None }),
+            "text" => steps.last_mut().expect("output follows commands").expect = Some(body),
+            other => panic!("a lab has blocks of sh and text, not {other}"),
+        }
+    }
+    steps
+}
+
+#[test]
+fn labs_work_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/labs");
+    let mut labs: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    labs.sort();
+    assert_eq!(labs.len(), 5, "{labs:?}");
+    let quickstart = start();
+    let tools = tools();
+    // The labs' scratch files are renamed so that two runs on one machine do not meet.
+    let scratch = format!("/tmp/raccord-lab-{}", std::process::id());
+    for lab in labs {
+        for step in steps(&fs::read_to_string(&lab).unwrap()) {
+            let here = |text: &str| {
+                text.replace("localhost:8083", &format!("localhost:{}", quickstart.rest))
+                    .replace("localhost:9092", &format!("localhost:{}", quickstart.broker))
+                    .replace("/tmp/lab", &scratch)
+            };
+            let output = Command::new("bash").arg("-c").arg(format!("{tools}{}", here(&step.commands))).output().unwrap();
+            let printed = String::from_utf8_lossy(&output.stdout);
+            let place = format!("{}:\n{}", lab.display(), step.commands);
+            assert!(output.status.success(), "{place}\n{printed}{}", String::from_utf8_lossy(&output.stderr));
+            if let Some(expect) = &step.expect {
+                assert_eq!(printed, here(expect), "{place}");
+            }
+        }
+    }
+}
