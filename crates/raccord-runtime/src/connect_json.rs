@@ -108,6 +108,13 @@ pub fn java_copy(config: RawConfig) -> RawConfig {
     entries.into_iter().collect()
 }
 
+/// A config in the order of a `HashMap` that was made with so many slots and filled in the config's order.
+pub fn java_map_of(config: RawConfig, slots: usize) -> RawConfig {
+    let mut entries: Vec<_> = config.into_iter().collect();
+    java_order::sort_with_capacity(&mut entries, |(key, _)| key, slots);
+    entries.into_iter().collect()
+}
+
 /// Table slots of `new HashMap<>(map)` for a map of that size, from the documentation of `HashMap`: room for
 /// `size / 0.75 + 1` entries, rounded up to a power of two.
 pub fn copy_slots(size: usize) -> usize {

@@ -4,6 +4,9 @@
 //! runs (source and sink loops), and answers ([`Herder`]); it never sees a concrete connector, a Kafka client or
 //! HTTP.
 
+mod ack_tracker;
+mod chain;
+mod client_properties;
 pub mod clock;
 pub mod config;
 pub mod config_log;
@@ -16,10 +19,14 @@ pub mod offset_log;
 mod placeholders;
 mod plugins;
 pub mod ports;
+mod settings;
 mod sink;
 mod source;
 pub mod status_log;
 pub mod task;
+mod tolerance;
 pub mod validate;
+pub mod worker;
 
 pub use herder::Herder;
+pub use worker::{Deps, DistributedHerder, StandaloneHerder};

@@ -1,7 +1,7 @@
 //! Levels of loggers: what `/admin/loggers` shows and sets.
 //!
 //! Logger names are hierarchical with dots, as in Java; `root` is above all. Setting the level of a name sets it for
-//! everything below. How a name maps to what the program logs with is the business of [`LogLevels`], which the binary
+//! everything below. A logger without a level of its own has that of the nearest name above it. How a name maps to what the program logs with is the business of [`LogLevels`], which the binary
 //! implements over its subscriber.
 
 use std::collections::BTreeMap;
@@ -61,9 +61,16 @@ fn is_root(name: &str) -> bool {
     name.is_empty() || name.eq_ignore_ascii_case(ROOT)
 }
 
-/// Whether `name` is `ancestor` or below it.
-fn is_within(name: &str, ancestor: &str) -> bool {
-    name.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+/// The level that a logger has without one of its own: that of the nearest name above it.
+fn inherited(levels: &BTreeMap<String, Level>, name: &str) -> String {
+    let mut above = name;
+    while let Some((parent, _)) = above.rsplit_once('.') {
+        if let Some(level) = levels.get(parent) {
+            return level.level.clone();
+        }
+        above = parent;
+    }
+    levels.get(ROOT).map(|level| level.level.clone()).unwrap_or_default()
 }
 
 impl Loggers {
@@ -101,9 +108,14 @@ impl Loggers {
 
     /// Sets the level of a logger and of all below it; the names that changed, sorted.
     ///
+    /// As in Connect, "below" means every name that begins with this one.
+    ///
     /// # Errors
-    /// 404 when there is no such level.
+    /// 404 when there is no such level, 500 when it is empty.
     pub fn set(&self, name: &str, level: &str) -> HerderResult<Vec<String>> {
+        if level.is_empty() {
+            return Err(HerderError::new(500, "Illegal null or empty Level name."));
+        }
         let Some(level) = LEVELS.into_iter().find(|known| known.eq_ignore_ascii_case(level)) else {
             return Err(HerderError::new(404, format!("invalid log level '{level}'.")));
         };
@@ -112,10 +124,12 @@ impl Loggers {
         let mut levels = self.levels.lock();
         let mut changed = Vec::new();
         let key = if root { ROOT } else { name };
-        // A logger that gets its own level for the first time counts as changed even when the level is the inherited one.
-        levels.entry(key.to_owned()).or_insert_with(|| Level { level: String::new(), last_modified: None });
+        if !levels.contains_key(key) {
+            let level = inherited(&levels, key);
+            levels.insert(key.to_owned(), Level { level, last_modified: None });
+        }
         for (name, entry) in levels.iter_mut() {
-            if (root || is_within(name, key)) && entry.level != level {
+            if (root || name.starts_with(key)) && (entry.level != level || level == "OFF") {
                 level.clone_into(&mut entry.level);
                 entry.last_modified = Some(now);
                 changed.push(name.clone());
@@ -156,7 +170,10 @@ mod tests {
         let loggers = loggers();
         assert_eq!(loggers.set("org.apache.kafka", "debug").unwrap(), ["org.apache.kafka"]);
         assert_eq!(loggers.set("org.apache.kafka.connect", "WARN").unwrap(), ["org.apache.kafka.connect"]);
-        assert_eq!(loggers.set("org.apachex", "WARN").unwrap(), ["org.apachex"]);
+        assert_eq!(loggers.set("org.x", "WARN").unwrap(), ["org.x"]);
+        // A new logger inherits, so that is no change.
+        let changed = loggers.set("org", "INFO").unwrap();
+        assert_eq!(changed, ["org.apache.kafka", "org.apache.kafka.connect", "org.x"]);
         let changed = loggers.set("org.apache", "TRACE").unwrap();
         assert_eq!(changed, ["org.apache", "org.apache.kafka", "org.apache.kafka.connect"]);
         assert_eq!(loggers.set("org.apache", "TRACE").unwrap(), Vec::<String>::new());
@@ -165,7 +182,7 @@ mod tests {
             LoggerLevel { level: "TRACE".into(), last_modified: Some(5) }
         );
         let changed = loggers.set("ROOT", "ERROR").unwrap();
-        assert_eq!(changed.len(), 5);
+        assert_eq!(changed.len(), 6);
         assert_eq!(loggers.all().keys().next_back().unwrap(), "root");
     }
 

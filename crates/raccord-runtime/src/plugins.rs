@@ -1,24 +1,22 @@
-//! Finding a connector's plugin by the names that users give.
+//! What follows from a connector's class.
 
-use raccord_plugin::{Make, Plugin};
+use raccord_plugin::{Error, Make, Plugin, RawConfig, Result};
 
 use crate::herder::ConnectorType;
+use crate::validate::Registry;
 
-/// The connector with that class: its full name, an alias, its simple name, or that without `Connector`.
-pub fn connector(plugins: &'static [Plugin], class: &str) -> Option<&'static Plugin> {
-    let class = class.trim();
-    let named = |plugin: &&Plugin| {
-        let simple = plugin.simple_name();
-        plugin.class == class
-            || plugin.aliases.contains(&class)
-            || simple == class
-            || simple.strip_suffix("Connector") == Some(class)
-    };
-    plugins.iter().filter(|plugin| is_connector(plugin)).find(named)
+/// The connector plugin of a config; `None` when there is none of that class.
+pub fn connector(plugins: &'static [Plugin], config: &RawConfig) -> Option<&'static Plugin> {
+    Registry::new(plugins).connector(config.get("connector.class")?, None).ok()
 }
 
-fn is_connector(plugin: &Plugin) -> bool {
-    matches!(plugin.make, Make::Source { .. } | Make::Sink { .. })
+/// The connector plugin of a config.
+///
+/// # Errors
+/// In Connect's words, when there is none of that class.
+pub fn expect_connector(plugins: &'static [Plugin], config: &RawConfig) -> Result<&'static Plugin> {
+    let class = config.get("connector.class").unwrap_or_default();
+    Registry::new(plugins).connector(class, None).map_err(|error| Error::fatal(error.message()))
 }
 
 /// `type` of the connector in REST answers.

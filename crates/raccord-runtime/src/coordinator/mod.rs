@@ -186,7 +186,7 @@ impl Coordinator {
     }
 
     fn plugin_of(&self, config: &RawConfig) -> Option<&'static Plugin> {
-        plugins::connector(self.settings.plugins, config.get("connector.class")?)
+        plugins::connector(self.settings.plugins, config)
     }
 
     /// Until nothing is left to correct: each part may make work for another.

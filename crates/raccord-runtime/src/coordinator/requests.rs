@@ -122,10 +122,7 @@ impl Coordinator {
             return Err(not_found(format!("Unknown connector: {name}")));
         }
         if self.group.is_settled() && !self.group.has_connector(&name) {
-            return Err(HerderError::new(
-                409,
-                "Cannot restart connector since it is not assigned to this member",
-            ));
+            return Err(not_here());
         }
         self.connector_restarts.entry(name.clone()).or_default().push(request);
         self.stop_connector_instance(&name);
@@ -140,12 +137,20 @@ impl Coordinator {
             return Err(not_found(format!("Unknown task: {id}")));
         }
         if self.group.is_settled() && !self.group.has_task(&id) {
-            return Err(HerderError::new(409, "Cannot restart task since it is not assigned to this member"));
+            return Err(not_here());
         }
         self.task_restarts.entry(id.clone()).or_default().push(request);
         self.stop_task_instance(&id);
         Ok(())
     }
+}
+
+/// What Connect says when it knows no worker to forward a request to.
+fn not_here() -> HerderError {
+    HerderError::new(
+        409,
+        "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.",
+    )
 }
 
 fn not_found(message: String) -> HerderError {

@@ -73,7 +73,9 @@ impl Coordinator {
             return false;
         }
         match wait.target {
-            TargetState::Stopped => self.local_tasks_of(name).is_empty(),
+            TargetState::Stopped => {
+                self.local_tasks_of(name).is_empty() && self.status.tasks(name).next().is_none()
+            }
             _ => self.config.tasks(name).all(|id| reached(self.status.task(&id))),
         }
     }

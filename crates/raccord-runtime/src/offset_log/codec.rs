@@ -95,6 +95,52 @@ pub fn normalised(map: &OffsetMap) -> Result<OffsetMap> {
     Ok(fields.into_iter().collect())
 }
 
+/// `Map.hashCode` of a partition as a Java worker holds it: whole numbers are `Long`, others `Double`.
+pub fn java_hash(partition: &OffsetMap) -> i32 {
+    let entry = |(name, value): (&String, &Value)| java_order::string_hash(name) ^ value_hash(value);
+    partition.iter().map(entry).fold(0, i32::wrapping_add)
+}
+
+fn value_hash(value: &Value) -> i32 {
+    let folded = |bits: u64| (bits ^ (bits >> 32)) as i32;
+    match value {
+        Value::Null => 0,
+        Value::Bool(value) => {
+            if *value {
+                1231
+            } else {
+                1237
+            }
+        }
+        Value::String(text) => java_order::string_hash(text),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => folded(whole as u64),
+            (None, Some(double)) => folded(double.to_bits()),
+            (None, None) => 0,
+        },
+        // No partition has such values.
+        Value::Array(_) | Value::Object(_) => 0,
+    }
+}
+
+/// `TopicPartition.hashCode`.
+pub fn topic_partition_hash(topic: &str, partition: i32) -> i32 {
+    31i32.wrapping_add(partition).wrapping_mul(31).wrapping_add(java_order::string_hash(topic))
+}
+
+/// Sorts entries as a `HashMap` that was filled in this order iterates over them, given the hashes of their keys.
+pub fn sort_like_java<T>(entries: &mut [T], hash: impl Fn(&T) -> i32) {
+    let mut slots = 16;
+    while entries.len() > slots * 3 / 4 {
+        slots *= 2;
+    }
+    let mask = slots as u32 - 1;
+    entries.sort_by_key(|entry| {
+        let hash = hash(entry) as u32;
+        (hash ^ (hash >> 16)) & mask
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,0 +1,172 @@
+//! A task instance: prepares what [`crate::task::spawn`] needs and passes orders and news on.
+
+use std::sync::Arc;
+
+use raccord_plugin::{Error, Make, RawConfig, Result};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::connector::{tasks_max, too_many, too_many_tasks};
+use super::open::Opened;
+use super::run::Mail;
+use super::{Shared, offsets, resolve};
+use crate::coordinator::{Epoch, TaskNews};
+use crate::offset_log::NoOffsets;
+use crate::plugins;
+use crate::task::{self, OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget};
+
+/// News of one task on their way to the coordinator.
+const EVENTS_MAX: usize = 16;
+
+/// What to start.
+pub struct Start {
+    pub id: TaskId,
+    pub epoch: Epoch,
+    pub connector_config: Arc<RawConfig>,
+    pub task_config: Arc<RawConfig>,
+    /// How many tasks the connector has.
+    pub tasks: u32,
+    pub target: TaskTarget,
+}
+
+/// A running instance.
+pub struct TaskRunner {
+    target: watch::Sender<TaskTarget>,
+    stop: CancellationToken,
+    abandon: CancellationToken,
+}
+
+impl TaskRunner {
+    pub fn set_target(&self, target: TaskTarget) {
+        self.target.send_replace(target);
+    }
+
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub fn abandon(&self) {
+        self.abandon.cancel();
+    }
+}
+
+/// Starts a task.
+pub fn start(shared: Arc<Shared>, opened: Arc<Opened>, start: Start, mail: mpsc::Sender<Mail>) -> TaskRunner {
+    let (target, targets) = watch::channel(start.target);
+    let runner = TaskRunner { target, stop: CancellationToken::new(), abandon: CancellationToken::new() };
+    let (stop, abandon) = (runner.stop.clone(), runner.abandon.clone());
+    tokio::spawn(async move {
+        let teller = Teller { id: start.id.clone(), epoch: start.epoch, mail };
+        let (events, mut news) = mpsc::channel(EVENTS_MAX);
+        let prepared = tokio::select! {
+            prepared = prepare(&shared, &opened, start, events) => prepared,
+            () = stop.cancelled() => return teller.tell(TaskNews::Stopped).await,
+        };
+        let spec = match prepared {
+            Ok(spec) => spec,
+            Err(error) => {
+                tracing::error!(trace = error.trace(), "Failed to start task {}", teller.id);
+                return teller.tell(TaskNews::Failed(error.trace())).await;
+            }
+        };
+        attend(spec, targets, stop, abandon, &mut news, &teller).await;
+    });
+    runner
+}
+
+struct Teller {
+    id: TaskId,
+    epoch: Epoch,
+    mail: mpsc::Sender<Mail>,
+}
+
+impl Teller {
+    async fn tell(&self, news: TaskNews) {
+        // The worker may have ended.
+        let _ = self.mail.send(Mail::Task(self.id.clone(), self.epoch, news)).await;
+    }
+}
+
+async fn attend(
+    mut spec: TaskSpec,
+    mut targets: watch::Receiver<TaskTarget>,
+    stop: CancellationToken,
+    abandon: CancellationToken,
+    news: &mut mpsc::Receiver<(TaskId, TaskEvent)>,
+    teller: &Teller,
+) {
+    spec.target = *targets.borrow_and_update();
+    let handle = task::spawn(spec);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            biased;
+            event = news.recv() => {
+                let (said, last) = translate(event.map(|(_, event)| event));
+                teller.tell(said).await;
+                if last {
+                    return;
+                }
+            }
+            () = abandon.cancelled() => {
+                handle.abandon();
+                return;
+            }
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                handle.stop();
+            }
+            changed = targets.changed(), if !stopping => {
+                if changed.is_ok() {
+                    handle.set_target(*targets.borrow_and_update());
+                } else {
+                    stopping = true;
+                    handle.stop();
+                }
+            }
+        }
+    }
+}
+
+/// What to tell, and whether nothing else follows.
+fn translate(event: Option<TaskEvent>) -> (TaskNews, bool) {
+    match event {
+        Some(TaskEvent::Running) => (TaskNews::Running, false),
+        Some(TaskEvent::Paused) => (TaskNews::Paused, false),
+        Some(TaskEvent::Topic(topic)) => (TaskNews::Topic(topic), false),
+        Some(TaskEvent::Failed(error)) => (TaskNews::Failed(error.trace()), true),
+        Some(TaskEvent::Stopped) | None => (TaskNews::Stopped, true),
+    }
+}
+
+async fn prepare(
+    shared: &Arc<Shared>,
+    opened: &Arc<Opened>,
+    start: Start,
+    events: mpsc::Sender<(TaskId, TaskEvent)>,
+) -> Result<TaskSpec> {
+    let connector_config = resolve(shared, &start.connector_config)?;
+    let task_config = resolve(shared, &start.task_config)?;
+    let plugin = plugins::expect_connector(shared.plugins, &connector_config)?;
+    let name = start.id.connector.clone();
+    if too_many(&connector_config, start.tasks as usize) {
+        return Err(too_many_tasks(&name, start.tasks as usize, tasks_max(&connector_config)));
+    }
+    let offsets: Arc<dyn OffsetStore> = match plugin.make {
+        Make::Source { .. } => Arc::new(offsets::store(shared, opened, &name, &connector_config).await?),
+        Make::Sink { .. } => Arc::new(NoOffsets),
+        _ => return Err(Error::config(format!("{} is no connector", plugin.class))),
+    };
+    Ok(TaskSpec {
+        id: start.id,
+        plugin,
+        plugins: shared.plugins,
+        connector_config,
+        task_config,
+        worker: shared.config.clone(),
+        kafka: shared.kafka.clone(),
+        offsets,
+        target: start.target,
+        events,
+    })
+}
