@@ -8,6 +8,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt;
 use raccord_plugin::{Error, Make, OffsetReader, Plugin, RawConfig, Result, SourceOffset};
@@ -241,8 +242,8 @@ async fn run(spec: TaskSpec, mut lifecycle: Lifecycle) {
         Ok(())
     } else {
         match spec.plugin.make {
-            Make::Source { task, .. } => crate::source::run(spec, task, &mut lifecycle).await,
-            Make::Sink { task, .. } => crate::sink::run(spec, task, &mut lifecycle).await,
+            Make::Source { task, .. } => catch_panic(crate::source::run(spec, task, &mut lifecycle)).await,
+            Make::Sink { task, .. } => catch_panic(crate::sink::run(spec, task, &mut lifecycle)).await,
             _ => Err(Error::config(format!("{} is no connector", spec.plugin.class))),
         }
     };
@@ -265,6 +266,11 @@ async fn run(spec: TaskSpec, mut lifecycle: Lifecycle) {
         }
     };
     lifecycle.tell(event).await;
+}
+
+/// A duration from a config's milliseconds; negative ones count as none.
+pub(crate) fn millis(ms: impl Into<i64>) -> Duration {
+    Duration::from_millis(u64::try_from(ms.into()).unwrap_or(0))
 }
 
 /// Runs plugin code, turning a panic into an error that fails the task.

@@ -135,7 +135,8 @@ pub struct Fetched {
 pub enum ConsumerEvent {
     /// The batch holds records, or nothing came within the time.
     Records,
-    /// These partitions were added to the assignment. Fetching starts when the next poll is called.
+    /// These partitions were added to the assignment. Fetching starts when the next poll is called, at the committed
+    /// kafka_offset or where `seek` says meanwhile; partitions that `pause` names meanwhile bring nothing.
     Assigned(Vec<TopicPartition>),
     /// These partitions are going away when the next poll is called: commit for them before. When `lost` is true they
     /// are gone already and a commit would be refused.
@@ -164,19 +165,13 @@ pub trait Consumer: Send {
     /// Retriable, or record-independent fatal when the member was fenced.
     async fn commit(&mut self, offsets: &[(TopicPartition, i64)]) -> Result<()>;
 
-    /// The committed offset of each partition, `None` where there is none.
-    ///
-    /// # Errors
-    /// Retriable while Kafka cannot be reached.
-    async fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>>;
-
     /// Goes on reading a partition at that kafka_offset.
     ///
     /// # Errors
     /// When the partition is not assigned.
     fn seek(&mut self, partition: &TopicPartition, offset: i64) -> Result<()>;
 
-    /// Stops fetching these partitions.
+    /// Stops fetching these partitions. What was fetched of them and not polled yet comes again after `resume`.
     ///
     /// # Errors
     /// When one is not assigned.

@@ -1,0 +1,163 @@
+//! Records to bytes: encoders compiled per topic and schema, run per record into reused buffers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use raccord_plugin::data::{Record, Schema, Value};
+use raccord_plugin::{Converter, Encoded, Encoder, Error, HeaderConverter, Result};
+
+use crate::chain::{Converters, NamedConverter};
+use crate::ports::Outgoing;
+use crate::tolerance::{Failure, Stage};
+
+/// How many encoders are kept. A source that makes a new schema for each record would fill the memory otherwise.
+const ENCODERS_MAX: usize = 4096;
+
+/// Turns one record after the other into bytes.
+pub(super) struct Encoding {
+    key: Side,
+    value: Side,
+    header: Arc<dyn HeaderConverter>,
+    header_class: &'static str,
+    headers: Vec<(Arc<str>, Option<Vec<u8>>)>,
+}
+
+/// The encoders of keys, or of values.
+struct Side {
+    stage: Stage,
+    class: &'static str,
+    converter: Arc<dyn Converter>,
+    encoders: Vec<CachedEncoder>,
+    /// By addresses of topic and schema, which the cached encoders keep alive.
+    by_address: HashMap<(usize, usize), usize>,
+    /// The encoder used last.
+    recent: usize,
+    buffer: Vec<u8>,
+    encoded: Encoded,
+}
+
+struct CachedEncoder {
+    topic: Arc<str>,
+    schema: Option<Arc<Schema>>,
+    encoder: Box<dyn Encoder>,
+}
+
+impl CachedEncoder {
+    #[inline]
+    fn fits(&self, topic: &Arc<str>, schema: Option<&Arc<Schema>>) -> bool {
+        let same_schema = match (&self.schema, schema) {
+            (Some(own), Some(schema)) => Arc::ptr_eq(own, schema),
+            (None, None) => true,
+            _ => false,
+        };
+        same_schema && (Arc::ptr_eq(&self.topic, topic) || self.topic == *topic)
+    }
+}
+
+impl Side {
+    fn new(stage: Stage, named: NamedConverter) -> Self {
+        Self {
+            stage,
+            class: named.class,
+            converter: named.converter,
+            encoders: Vec::new(),
+            by_address: HashMap::new(),
+            recent: 0,
+            buffer: Vec::new(),
+            encoded: Encoded::Null,
+        }
+    }
+
+    #[inline]
+    fn encode(&mut self, topic: &Arc<str>, schema: Option<&Arc<Schema>>, value: &Value) -> Result<()> {
+        match self.encoders.get(self.recent) {
+            Some(cached) if cached.fits(topic, schema) => {}
+            _ => self.find(topic, schema)?,
+        }
+        self.buffer.clear();
+        self.encoded = self.encoders[self.recent].encoder.encode(value, &mut self.buffer)?;
+        Ok(())
+    }
+
+    fn find(&mut self, topic: &Arc<str>, schema: Option<&Arc<Schema>>) -> Result<()> {
+        let address = (topic.as_ptr() as usize, schema.map_or(0, |schema| Arc::as_ptr(schema) as usize));
+        if let Some(index) = self.by_address.get(&address) {
+            self.recent = *index;
+            return Ok(());
+        }
+        let encoder = self.converter.encoder(topic, schema)?;
+        if self.encoders.len() == ENCODERS_MAX {
+            self.encoders.clear();
+            self.by_address.clear();
+        }
+        self.recent = self.encoders.len();
+        self.encoders.push(CachedEncoder { topic: topic.clone(), schema: schema.cloned(), encoder });
+        self.by_address.insert(address, self.recent);
+        Ok(())
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        match self.encoded {
+            Encoded::Bytes => Some(&self.buffer),
+            Encoded::Null => None,
+        }
+    }
+
+    fn failure(&self, error: Error) -> Failure {
+        Failure { stage: self.stage, class: self.class, error }
+    }
+}
+
+impl Encoding {
+    pub(super) fn new(converters: Converters) -> Self {
+        Self {
+            key: Side::new(Stage::KeyConverter, converters.key),
+            value: Side::new(Stage::ValueConverter, converters.value),
+            header: converters.header,
+            header_class: converters.header_class,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Encodes headers, key and value; [`outgoing`](Self::outgoing) gives them until the next call.
+    #[inline]
+    pub(super) fn encode(&mut self, record: &Record) -> Result<(), Failure> {
+        if !record.headers.is_empty() || !self.headers.is_empty() {
+            self.encode_headers(record)?;
+        }
+        let schema = record.key_schema.as_ref();
+        self.key.encode(&record.topic, schema, &record.key).map_err(|error| self.key.failure(error))?;
+        let schema = record.value_schema.as_ref();
+        self.value.encode(&record.topic, schema, &record.value).map_err(|error| self.value.failure(error))
+    }
+
+    #[cold]
+    fn encode_headers(&mut self, record: &Record) -> Result<(), Failure> {
+        self.headers.clear();
+        for header in &record.headers {
+            let mut bytes = Vec::new();
+            let encoded = self.header.encode(&record.topic, header, &mut bytes);
+            let encoded = encoded.map_err(|error| Failure {
+                stage: Stage::HeaderConverter,
+                class: self.header_class,
+                error,
+            })?;
+            self.headers.push((header.key.clone(), (encoded == Encoded::Bytes).then_some(bytes)));
+        }
+        Ok(())
+    }
+
+    /// The record that was encoded last, as the producer takes it.
+    #[inline]
+    pub(super) fn outgoing<'a>(&'a self, record: &'a Record, ticket: u64) -> Outgoing<'a> {
+        Outgoing {
+            topic: &record.topic,
+            partition: record.partition,
+            timestamp: record.timestamp,
+            key: self.key.bytes(),
+            value: self.value.bytes(),
+            headers: &self.headers,
+            ticket,
+        }
+    }
+}
