@@ -40,7 +40,7 @@ pub enum ExactlyOnceSupport {
 
 /// A source connector. One instance per running connector; calls come one at a time.
 #[async_trait]
-pub trait SourceConnector: Send {
+pub trait SourceConnector: Send + Sync {
     /// Checks a config against the outside world (files, databases), after the config definition has been checked.
     /// Called on a fresh instance that is never started, at any time, without side effects. Add findings by
     /// returning `(key, message)` pairs.
@@ -82,7 +82,7 @@ pub trait SourceConnector: Send {
 
 /// A sink connector. One instance per running connector; calls come one at a time.
 #[async_trait]
-pub trait SinkConnector: Send {
+pub trait SinkConnector: Send + Sync {
     /// See [`SourceConnector::validate`].
     async fn validate(&self, _config: &RawConfig) -> Vec<(String, String)> {
         Vec::new()

@@ -124,7 +124,7 @@ pub struct SourceCommon {
     /// does not say that it can, or a worker without support for it.
     #[config(
         default = "requested",
-        validator = Validator::one_of_ignore_case(&["requested", "required"]),
+        validator = Validator::one_of_ignore_case(&["required", "requested"]),
         importance = Medium, group = "Exactly Once Support", order = 2, width = Short,
         display = "Exactly once support"
     )]
@@ -133,7 +133,7 @@ pub struct SourceCommon {
     /// `connector` where the connector says.
     #[config(
         default = "poll",
-        validator = Validator::one_of_ignore_case(&["poll", "interval", "connector"]),
+        validator = Validator::one_of_ignore_case(&["interval", "poll", "connector"]),
         importance = Medium, group = "Exactly Once Support", order = 3, width = Short,
         display = "Transaction Boundary"
     )]
@@ -171,7 +171,7 @@ pub struct SinkCommon {
     /// A Java regular expression; all topics whose whole name matches it are read. Give either this or topics.
     #[config(
         default = "",
-        validator = super::topic::regex(),
+        validator = Validator::regex(),
         importance = High, group = "Common", order = 4, width = Long, display = "Topics regex"
     )]
     pub topics_regex: String,

@@ -8,7 +8,7 @@ pub const SIGNATURE_ALGORITHMS: [&str; 6] =
 
 /// A version of the group protocol.
 pub(super) fn connect_protocol() -> Validator {
-    Validator::new("[EAGER, COMPATIBLE, SESSIONED]", |name, value| {
+    Validator::new("[eager, compatible, sessioned]", |name, value| {
         let known = ["eager", "compatible", "sessioned"];
         match value.as_str() {
             Some(text) if known.iter().any(|known| known.eq_ignore_ascii_case(text)) => Ok(()),

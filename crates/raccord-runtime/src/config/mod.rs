@@ -2,6 +2,7 @@
 
 mod connector;
 mod distributed;
+mod policy;
 mod rest;
 mod security;
 pub(crate) mod topic;
@@ -9,5 +10,6 @@ mod worker;
 
 pub use connector::{ConnectorCommon, SinkCommon, SourceCommon};
 pub use distributed::SIGNATURE_ALGORITHMS;
+pub use policy::OverridePolicy;
 pub use security::{SaslKeys, SslKeys};
 pub use worker::WorkerConfig;

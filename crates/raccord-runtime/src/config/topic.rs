@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use fancy_regex::Regex;
-use raccord_config::{Validator, Value, invalid_value};
+use raccord_config::{Validator, Value, check_regex, invalid_value};
 
 /// A number of partitions.
 pub(crate) fn partitions() -> Validator {
@@ -44,21 +43,13 @@ pub(crate) fn unique_aliases(description: &'static str) -> Validator {
     })
 }
 
-/// A regular expression of Java.
-pub(crate) fn regex() -> Validator {
-    Validator::new("valid regex", |name, value| match value.as_str().map(Regex::new) {
-        Some(Err(error)) => Err(invalid_value(name, value, &format!("Invalid regex: {error}"))),
-        _ => Ok(()),
-    })
-}
-
 /// Regular expressions of Java.
 pub(crate) fn regexes() -> Validator {
     Validator::new("Positive number, or -1 to use the broker's default", |name, value| {
         let Value::List(items) = value else {
             return Err(invalid_value(name, value, "Value must be non-null"));
         };
-        match items.iter().find_map(|item| Regex::new(item).err()) {
+        match items.iter().find_map(|item| check_regex(item).err()) {
             Some(error) => {
                 Err(invalid_value(name, value, &format!("Syntax error in regular expression: {error}")))
             }

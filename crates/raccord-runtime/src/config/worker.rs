@@ -3,7 +3,7 @@
 //! One struct holds the keys of both modes, so that the rest of the worker has one type to ask. Keys of the other mode
 //! are not read: they have their default, or are empty where there is none.
 
-use raccord_config::{Class, Config, RawConfig, Validator};
+use raccord_config::{Class, Config, ConfigDef, RawConfig, Validator};
 
 use super::security::{SaslKeys, SslKeys};
 
@@ -53,8 +53,8 @@ pub struct WorkerConfig {
     /// How a JVM worker finds plugins. Accepted so that existing worker files work; all plugins are part of this
     /// program.
     #[config(
-        default = "HYBRID_WARN",
-        validator = Validator::one_of_ignore_case(&["ONLY_SCAN", "HYBRID_WARN", "HYBRID_FAIL", "SERVICE_LOAD"])
+        default = "hybrid_warn",
+        validator = Validator::one_of_ignore_case(&["only_scan", "service_load", "hybrid_warn", "hybrid_fail"])
     )]
     pub plugin_discovery: String,
     /// The span over which a sample of a metric is taken, in milliseconds.
@@ -161,7 +161,7 @@ pub struct WorkerConfig {
     /// once. To turn it on in a running cluster, first set all workers to `preparing`, then to `enabled`.
     #[config(
         default = "disabled",
-        validator = Validator::one_of_ignore_case(&["disabled", "preparing", "enabled"]),
+        validator = Validator::one_of_ignore_case(&["disabled", "enabled", "preparing"]),
         importance = High,
         group = "distributed"
     )]
@@ -206,7 +206,7 @@ pub struct WorkerConfig {
     /// The protocol spoken with brokers: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
     #[config(
         default = "PLAINTEXT",
-        validator = Validator::one_of_ignore_case(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
+        validator = Validator::one_of_ignore_case(&["SASL_SSL", "PLAINTEXT", "SSL", "SASL_PLAINTEXT"]),
         importance = Medium,
         group = "distributed"
     )]
@@ -276,7 +276,7 @@ pub struct WorkerConfig {
     /// What to do when no known broker can be reached: `none`, or `rebootstrap` to begin again with bootstrap.servers.
     #[config(
         default = "rebootstrap",
-        validator = Validator::one_of_ignore_case(&["NONE", "REBOOTSTRAP"]),
+        validator = Validator::one_of_ignore_case(&["REBOOTSTRAP", "NONE"]),
         group = "distributed"
     )]
     pub metadata_recovery_strategy: String,
@@ -291,4 +291,17 @@ pub struct WorkerConfig {
     /// The properties as they were read, placeholders not resolved.
     #[config(raw)]
     pub raw: RawConfig,
+}
+
+impl WorkerConfig {
+    /// The keys of a distributed worker.
+    pub fn distributed_def() -> ConfigDef {
+        Self::def().filtered(|key| key.group.as_deref() != Some("standalone"))
+    }
+
+    /// The keys of a standalone worker.
+    pub fn standalone_def() -> ConfigDef {
+        let distributed = ["distributed", "sasl"];
+        Self::def().filtered(|key| !distributed.contains(&key.group.as_deref().unwrap_or_default()))
+    }
 }

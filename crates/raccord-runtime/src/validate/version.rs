@@ -133,11 +133,7 @@ impl fmt::Display for Restriction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (lower, upper) = (self.lower.as_deref().unwrap_or(""), self.upper.as_deref().unwrap_or(""));
         f.write_str(if self.lower_inclusive { "[" } else { "(" })?;
-        if self.lower.is_some() && self.lower == self.upper {
-            f.write_str(lower)?;
-        } else {
-            write!(f, "{lower},{upper}")?;
-        }
+        write!(f, "{lower},{upper}")?;
         f.write_str(if self.upper_inclusive { "]" } else { ")" })
     }
 }
@@ -269,7 +265,7 @@ mod tests {
                 assert!(!range.contains(version), "{spec} {version}");
             }
         };
-        check("4.3.1", "[4.3.1]", &["4.3.1"], &["4.3.2", "4.3"]);
+        check("4.3.1", "[4.3.1,4.3.1]", &["4.3.1"], &["4.3.2", "4.3"]);
         check(" [1.0,2.0) ", "[1.0,2.0)", &["1.0", "1.9"], &["2.0", "0.9"]);
         check("(,1.0],[1.2,)", "(,1.0],[1.2,)", &["0.1", "1.0", "1.2", "9"], &["1.1"]);
         assert_eq!(VersionRange::requirement(None), Ok(None));

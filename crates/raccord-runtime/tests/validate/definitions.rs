@@ -95,24 +95,15 @@ fn valid_values_are_described_in_kafkas_words() {
             let (name, theirs) = (columns[0], columns[10 - 1]);
             let Some(key) = def.key(name) else { continue };
             // Validators without a description show their Java class.
-            if theirs.contains("PluginVersionValidator") || theirs.contains('$') {
+            // Those of converters depend on the plugins there are.
+            if theirs.contains("PluginVersionValidator")
+                || theirs.contains('$')
+                || theirs.contains("subclass")
+            {
                 continue;
             }
             let ours = key.validator.as_ref().map_or("", |validator| validator.description());
-            let listed = |text: &str| {
-                let mut parts: Vec<String> = text
-                    .trim_start_matches("(case insensitive) ")
-                    .trim_matches(['[', ']'])
-                    .split(", ")
-                    .map(str::to_owned)
-                    .collect();
-                parts.sort();
-                parts
-            };
-            assert_eq!(listed(ours), listed(theirs), "{who} {name}");
-            if !name.starts_with("key.converter") && !name.starts_with("value.converter") {
-                assert_eq!(ours, theirs, "{who} {name}");
-            }
+            assert_eq!(ours, theirs, "{who} {name}");
         }
     };
     described(&WorkerConfig::distributed_def(), "distributed");
