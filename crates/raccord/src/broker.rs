@@ -6,7 +6,7 @@ use tracing::info;
 
 use crate::args;
 use crate::logging;
-use crate::quickstart::until_stopped;
+use crate::worker::until_stopped;
 
 /// Runs the broker until it is told to stop.
 pub fn run(arguments: args::Broker) -> Result<()> {

@@ -9,6 +9,7 @@ mod logging;
 mod plugins;
 mod quickstart;
 mod standalone;
+mod worker;
 
 use std::process::ExitCode;
 
