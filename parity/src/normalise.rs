@@ -59,7 +59,6 @@ pub const RULES: &[Rule] = &[
             each_field(exchange, &["kafka_cluster_id"], |value| *value = json!("{{cluster_id}}"))
         }),
     },
-    Rule { name: "session-key", reason: "the key is random", stage: Stage::Record, apply: Each(hide_session_key) },
     Rule {
         name: "offset-order",
         reason: "offsets are listed in the order of a hash table over their partitions, which hold a random path",
@@ -83,6 +82,33 @@ pub const RULES: &[Rule] = &[
         reason: "stack frames name lines of the JVM's libraries and change with its optimisations",
         stage: Stage::Record,
         apply: Each(|exchange| each_field(exchange, &["trace"], |trace| keep_lines(trace, is_no_frame))),
+    },
+    Rule {
+        name: "internal-values",
+        reason: "the group generation counts earlier rebalances; times, keys and stack frames as in the other rules, \
+                 here inside the bytes of the internal topics' records",
+        stage: Stage::Record,
+        apply: Each(|exchange| each_internal_value(exchange, hide_in_internal_value)),
+    },
+    Rule {
+        name: "stacktrace-header",
+        reason: "a dead letter's stack trace header: as trace-frames",
+        stage: Stage::Record,
+        apply: Each(|exchange| each_stacktrace_header(exchange, |trace| keep_lines(trace, is_no_frame))),
+    },
+    Rule {
+        name: "stacktrace-header-first-line",
+        reason: "as trace-first-line",
+        stage: Stage::Compare,
+        apply: Each(|exchange| each_stacktrace_header(exchange, first_line)),
+    },
+    Rule {
+        name: "internal-trace-first-line",
+        reason: "as trace-first-line, inside the bytes of the status topic's records",
+        stage: Stage::Compare,
+        apply: Each(|exchange| {
+            each_internal_value(exchange, |value| change_json_text(value, "trace", first_line));
+        }),
     },
     Rule {
         name: "trace-first-line",
@@ -207,13 +233,59 @@ fn timestamp(value: &mut Value) {
     }
 }
 
-fn hide_session_key(exchange: &mut Exchange) {
-    if let Some(body) = &mut exchange.body {
-        walk(body, &mut |map| {
-            if map.contains_key("algorithm") && map.contains_key("key") {
-                map["key"] = json!("{{session_key}}");
+fn each_internal_value(exchange: &mut Exchange, change: fn(&mut String)) {
+    if !exchange.step.starts_with("internal topic ") {
+        return;
+    }
+    if let Some(Value::Object(keys)) = &mut exchange.body {
+        for value in keys.values_mut().filter_map(Value::as_array_mut).flatten() {
+            if let Value::String(text) = value {
+                change(text);
             }
-        });
+        }
+    }
+}
+
+fn hide_in_internal_value(text: &mut String) {
+    for field in TIMES.iter().chain(&["generation"]) {
+        hide_number(text, field);
+    }
+    if text.contains("\"algorithm\"") {
+        change_json_text(text, "key", |key| *key = json!("{{session_key}}"));
+    }
+    change_json_text(text, "trace", |trace| keep_lines(trace, is_no_frame));
+}
+
+/// Replaces the number that follows a field's name, and leaves every other byte as it is.
+fn hide_number(text: &mut String, field: &str) {
+    let name = format!("\"{field}\":");
+    if let Some(start) = text.find(&name).map(|at| at + name.len()) {
+        let digits = text[start..].bytes().take_while(|b| b.is_ascii_digit() || *b == b'-').count();
+        text.replace_range(start..start + digits, &format!("{{{{{field}}}}}"));
+    }
+}
+
+/// Changes a text field of a JSON object given as text; without such a field the text stays as it is.
+fn change_json_text(text: &mut String, field: &str, change: fn(&mut Value)) {
+    // Numbers hidden before are no JSON any more: they are quoted for the time being.
+    let quoted = text.replace(":{{", ":\"{{").replace("}},", "}}\",").replace("}}}", "}}\"}");
+    if let Ok(Value::Object(mut map)) = serde_json::from_str(&quoted)
+        && let Some(value @ Value::String(_)) = map.get_mut(field)
+    {
+        change(value);
+        *text = Value::Object(map).to_string();
+    }
+}
+
+fn each_stacktrace_header(exchange: &mut Exchange, change: fn(&mut Value)) {
+    let Some(Value::Array(records)) = &mut exchange.body else { return };
+    let headers = records.iter_mut().filter_map(|record| record.get_mut("headers")?.as_array_mut()).flatten();
+    for header in headers.filter_map(Value::as_array_mut) {
+        if let [Value::String(name), value] = header.as_mut_slice()
+            && name == "__connect.errors.exception.stacktrace"
+        {
+            change(value);
+        }
     }
 }
 
@@ -365,6 +437,12 @@ mod tests {
         let hidden = "no x, available are: PluginDesc{location='file:{{plugins}}'}, PluginDesc{location='file:{{plugins}}'}";
         check(Stage::Record, json!({"message": message}), json!({"message": hidden}));
         check(Stage::Compare, json!({"message": message}), json!({"message": "no x, available are:"}));
+        let status = r#"{"state":"FAILED","trace":"a: b\n\tat x\nCaused by: y","generation":12,"version":"1"}"#;
+        let hidden = r#"{"state":"FAILED","trace":"a: b\nCaused by: y","generation":"{{generation}}","version":"1"}"#;
+        let mut exchange: Exchange =
+            serde_json::from_value(json!({"step": "internal topic status of x", "body": {"k": [status]}})).unwrap();
+        for_recording(&mut exchange);
+        assert_eq!(exchange.body, Some(json!({"k": [hidden]})));
         check(Stage::Compare, json!({"version": "1"}), json!({"version": "1"}));
         check(
             Stage::Compare,
