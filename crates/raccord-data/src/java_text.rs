@@ -17,7 +17,10 @@ pub fn append_f64(number: f64, out: &mut Vec<u8>) {
     if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) {
         out.extend_from_slice(shortest.as_bytes());
     } else if magnitude < 1e-320 {
-        append_scientific(&two_digits(shortest, format!("{number:.1e}"), |text| text.parse() == Ok(number)), out);
+        append_scientific(
+            &two_digits(shortest, format!("{number:.1e}"), |text| text.parse() == Ok(number)),
+            out,
+        );
     } else {
         append_scientific(shortest, out);
     }
@@ -35,7 +38,10 @@ pub fn append_f32(number: f32, out: &mut Vec<u8>) {
     if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) {
         out.extend_from_slice(shortest.as_bytes());
     } else if magnitude < 1e-42 {
-        append_scientific(&two_digits(shortest, format!("{number:.1e}"), |text| text.parse() == Ok(number)), out);
+        append_scientific(
+            &two_digits(shortest, format!("{number:.1e}"), |text| text.parse() == Ok(number)),
+            out,
+        );
     } else {
         append_scientific(shortest, out);
     }
@@ -178,8 +184,7 @@ impl CivilTime {
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let from_march = (5 * day_of_year + 2) / 153;
         let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
@@ -204,7 +209,8 @@ impl CivilTime {
         let year_of_era = shifted_year.rem_euclid(400);
         let from_march = (month + 9) % 12;
         let day_of_year = (153 * from_march + 2) / 5;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468 + day - 1
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468 + day
+            - 1
     }
 }
 
@@ -286,10 +292,7 @@ mod tests {
     fn civil_time_and_days_are_inverse() {
         for days in (-800_000..800_000).step_by(37) {
             let time = CivilTime::of(days * DAY_MS);
-            assert_eq!(
-                CivilTime::lenient_days(time.year, i64::from(time.month), i64::from(time.day)),
-                days
-            );
+            assert_eq!(CivilTime::lenient_days(time.year, i64::from(time.month), i64::from(time.day)), days);
         }
     }
 }

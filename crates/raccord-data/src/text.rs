@@ -1,13 +1,15 @@
 //! UTF-8 text that is a slice of a shared buffer.
 #![allow(unsafe_code)]
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
 
 /// Immutable UTF-8 text. Cloning and slicing share the buffer it was read into.
-#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text(Bytes);
 
 impl Text {
@@ -29,8 +31,7 @@ impl Text {
 
     /// Takes the bytes as text, replacing malformed sequences by U+FFFD as Java's decoder does.
     pub fn from_utf8_lossy(bytes: Bytes) -> Self {
-        Self::from_utf8(bytes)
-            .unwrap_or_else(|bytes| Self::from(String::from_utf8_lossy(&bytes).into_owned()))
+        Self::from_utf8(bytes).unwrap_or_else(|bytes| Self::from(replace_malformed(&bytes)))
     }
 
     /// The text as a string slice.
@@ -58,11 +59,45 @@ impl Text {
     }
 }
 
+/// Decodes, with one U+FFFD for each malformed sequence. Java counts an encoded surrogate as one sequence; Rust as three.
+fn replace_malformed(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
+    let mut rest = bytes;
+    loop {
+        let Some(chunk) = rest.utf8_chunks().next() else { return out };
+        out.push_str(chunk.valid());
+        rest = &rest[chunk.valid().len()..];
+        if rest.is_empty() {
+            return out;
+        }
+        out.push(char::REPLACEMENT_CHARACTER);
+        let malformed = match rest {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+            [0xed, 0xa0..=0xbf] => 2,
+            _ => chunk.invalid().len(),
+        };
+        rest = &rest[malformed..];
+    }
+}
+
 impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
         self.as_str()
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl Hash for Text {
+    /// As `str`, which maps with text keys are searched by.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
@@ -107,5 +142,12 @@ mod tests {
         let bad = Bytes::from_static(&[b'a', 0xff, b'b']);
         assert_eq!(Text::from_utf8(bad.clone()), Err(bad.clone()));
         assert_eq!(Text::from_utf8_lossy(bad).as_str(), "a\u{fffd}b");
+        let check = |bytes: &'static [u8], expect: &str| {
+            assert_eq!(Text::from_utf8_lossy(Bytes::from_static(bytes)).as_str(), expect);
+        };
+        check(&[0xed, 0xa0, 0x80, b'x'], "\u{fffd}x");
+        check(&[0xed, 0xa0], "\u{fffd}");
+        check(&[0xe0, 0x80, 0x9f], "\u{fffd}\u{fffd}\u{fffd}");
+        check(&[0xc3, b'('], "\u{fffd}(");
     }
 }
