@@ -133,7 +133,10 @@ pub(crate) async fn dispatch(
         ApiKey::OffsetForLeaderEpoch => {
             answer!(OffsetForLeaderEpochRequest, |r| list_offsets::offset_for_leader_epoch(broker, r))
         }
-        ApiKey::ApiVersions => answer!(ApiVersionsRequest, |_r| cluster::api_versions(broker, version)),
+        ApiKey::ApiVersions if version == cluster::UNKNOWN_API_VERSIONS => {
+            Reply::message(&cluster::api_versions(version), ctx.correlation_id, 0)
+        }
+        ApiKey::ApiVersions => answer!(ApiVersionsRequest, |_r| cluster::api_versions(version)),
         ApiKey::FindCoordinator => {
             answer!(FindCoordinatorRequest, |r| cluster::find_coordinator(broker, r, version))
         }

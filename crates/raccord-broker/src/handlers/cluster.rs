@@ -24,7 +24,7 @@ const BATCHED: i16 = 4;
 const ENDPOINT_BROKERS: i8 = 1;
 
 /// ApiVersions. Fields with default values stay out of the encoding: librdkafka before 2.2 mis-reads tagged fields.
-pub(crate) fn api_versions(_broker: &Broker, version: i16) -> ApiVersionsResponse {
+pub(crate) fn api_versions(version: i16) -> ApiVersionsResponse {
     let keys = APIS
         .iter()
         .map(|api| {
