@@ -1,8 +1,11 @@
-//! The worker's own keys and the keys that every connector has.
+//! The worker's own keys and the keys that every connector has; reading them from files.
 
 mod connector;
 mod distributed;
+mod load;
 mod policy;
+mod properties;
+mod providers;
 mod rest;
 mod security;
 pub(crate) mod topic;
@@ -10,6 +13,9 @@ mod worker;
 
 pub use connector::{ConnectorCommon, SinkCommon, SourceCommon};
 pub use distributed::SIGNATURE_ALGORITHMS;
+pub use load::{Loaded, Mode, load, read_properties};
 pub use policy::OverridePolicy;
+pub use properties::{Charset, parse as parse_properties, parse_bytes as parse_properties_bytes};
+pub use providers::Providers;
 pub use security::{SaslKeys, SslKeys};
 pub use worker::WorkerConfig;

@@ -1,0 +1,306 @@
+//! Config providers: values from files, folders and the environment in the place of `${provider:path:key}`.
+//!
+//! Placeholders are replaced just before a config is used. What is stored and shown keeps them, so that secrets stay
+//! where they are.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use fancy_regex::Regex;
+use raccord_plugin::RawConfig;
+
+use super::properties::{Charset, FILE_BYTES_MAX, parse_bytes};
+
+/// The providers of a worker by name.
+#[derive(Debug, Default)]
+pub struct Providers(HashMap<String, Provider>);
+
+#[derive(Debug)]
+enum Provider {
+    /// Keys of properties files.
+    File(AllowedPaths),
+    /// Files of folders.
+    Directory(AllowedPaths),
+    /// Variables of the environment whose whole name matches.
+    Environment(Option<Regex>),
+}
+
+/// Folders and files below which a provider may read; nothing means everywhere.
+#[derive(Debug)]
+struct AllowedPaths(Option<Vec<PathBuf>>);
+
+impl Providers {
+    /// The providers that a worker's properties name.
+    ///
+    /// # Errors
+    /// Kafka's text for an unknown class or an allowed path that cannot be.
+    pub fn of(raw: &RawConfig) -> Result<Self, String> {
+        let mut providers = HashMap::new();
+        for name in raw.get("config.providers").unwrap_or_default().split(',').map(str::trim) {
+            let class_key = format!("config.providers.{name}.class");
+            let Some(class) = raw.get(&class_key).filter(|_| !name.is_empty()) else { continue };
+            let params = raw.with_prefix(&format!("config.providers.{name}.param."));
+            let allowed = || AllowedPaths::parse(params.get("allowed.paths"));
+            let simple = class.trim().rsplit('.').next().unwrap_or_default();
+            let provider = match simple.strip_suffix("ConfigProvider") {
+                Some("File") => Provider::File(allowed()?),
+                Some("Directory") => Provider::Directory(allowed()?),
+                Some("EnvVar") => Provider::Environment(match params.get("allowlist.pattern") {
+                    None => None,
+                    Some(pattern) => {
+                        Some(Regex::new(&format!("^(?:{pattern})$")).map_err(|error| error.to_string())?)
+                    }
+                }),
+                _ => {
+                    return Err(format!(
+                        "Invalid value {class} for configuration {class_key}: Could not load config provider class or \
+                         one of its dependencies"
+                    ));
+                }
+            };
+            providers.insert(name.to_owned(), provider);
+        }
+        Ok(Self(providers))
+    }
+
+    /// A config with its placeholders replaced. One whose provider or key is not known stays as it is.
+    ///
+    /// # Errors
+    /// Kafka's text when a file cannot be read.
+    pub fn resolve(&self, config: &RawConfig) -> Result<RawConfig, String> {
+        if self.0.is_empty() {
+            return Ok(config.clone());
+        }
+        let mut files = HashMap::new();
+        config
+            .iter()
+            .map(|(key, value)| {
+                let value = value.map(|text| self.resolve_text(text, &mut files)).transpose()?;
+                Ok((key.to_owned(), value))
+            })
+            .collect::<Result<Vec<_>, String>>()
+            .map(|entries| entries.into_iter().collect())
+    }
+
+    /// `files` holds what was read for this config, so that a file is read once and all its values fit together.
+    fn resolve_text(&self, text: &str, files: &mut HashMap<String, RawConfig>) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(found) = Placeholder::find(rest) {
+            out.push_str(&rest[..found.start]);
+            let value = match self.0.get(found.provider) {
+                Some(provider) => provider.value(found.path, found.key, files)?,
+                None => None,
+            };
+            match value {
+                Some(value) => out.push_str(&value),
+                None => out.push_str(&rest[found.start..found.end]),
+            }
+            rest = &rest[found.end..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// A placeholder in a text: Kafka's pattern `\$\{([^}]*?):(([^}]*?):)?([^}]*?)\}`.
+struct Placeholder<'a> {
+    start: usize,
+    end: usize,
+    provider: &'a str,
+    path: &'a str,
+    key: &'a str,
+}
+
+impl<'a> Placeholder<'a> {
+    fn find(text: &'a str) -> Option<Self> {
+        let mut from = 0;
+        loop {
+            let start = from + text[from..].find("${")?;
+            let end = start + text[start..].find('}')? + 1;
+            let inner = &text[start + 2..end - 1];
+            if let Some((provider, rest)) = inner.split_once(':') {
+                let (path, key) = rest.split_once(':').unwrap_or(("", rest));
+                return Some(Self { start, end, provider, path, key });
+            }
+            from = start + 2;
+        }
+    }
+}
+
+impl Provider {
+    fn value(
+        &self,
+        path: &str,
+        key: &str,
+        files: &mut HashMap<String, RawConfig>,
+    ) -> Result<Option<String>, String> {
+        match self {
+            Self::Environment(_) if !path.is_empty() => {
+                Err(format!("Path is not supported for EnvVarConfigProvider, invalid value '{path}'"))
+            }
+            Self::Environment(allowed) => {
+                let allowed = allowed.as_ref().is_none_or(|regex| regex.is_match(key).unwrap_or(false));
+                Ok(std::env::var(key).ok().filter(|_| allowed))
+            }
+            _ if path.is_empty() => Ok(None),
+            Self::File(allowed) => {
+                let Some(file) = allowed.check(path) else { return Ok(None) };
+                if !files.contains_key(path) {
+                    let failed = |_| format!("Could not read properties from file {path}");
+                    let properties = read(&file)
+                        .map_err(failed)
+                        .and_then(|bytes| parse_bytes(&bytes, Charset::Utf8).map_err(failed))?;
+                    files.insert(path.to_owned(), properties);
+                }
+                Ok(files[path].get(key).map(str::to_owned))
+            }
+            Self::Directory(allowed) => {
+                let Some(folder) = allowed.check(path) else { return Ok(None) };
+                let file = folder.join(key);
+                // A key is the name of a file in the folder, not a way out of it.
+                let plain = Path::new(key).components().count() == 1 && !key.starts_with("..");
+                if !plain || !file.is_file() {
+                    return Ok(None);
+                }
+                let failed = || format!("Could not read file {} for property {key}", file.display());
+                let bytes = read(&file).map_err(|_| failed())?;
+                String::from_utf8(bytes).map(Some).map_err(|_| failed())
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(format!("{} has more than {FILE_BYTES_MAX} bytes", file.display()));
+    }
+    fs::read(file).map_err(|error| error.to_string())
+}
+
+impl AllowedPaths {
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Self(None)) };
+        let mut paths = Vec::new();
+        for path in text.split(',').map(|path| normalize(Path::new(path))) {
+            if !path.is_absolute() {
+                return Err(format!("Path {} is not absolute", path.display()));
+            }
+            if !path.exists() {
+                return Err(format!("Path {} does not exist", path.display()));
+            }
+            paths.push(path);
+        }
+        Ok(Self(Some(paths)))
+    }
+
+    /// The path if it may be read.
+    fn check(&self, path: &str) -> Option<PathBuf> {
+        let Some(allowed) = &self.0 else { return Some(PathBuf::from(path)) };
+        let path = normalize(Path::new(path));
+        if allowed.iter().any(|allowed| path.starts_with(allowed)) {
+            return Some(path);
+        }
+        tracing::warn!("The path {} is not allowed to be accessed", path.display());
+        None
+    }
+}
+
+/// Java's `Path.normalize`: `.` and `..` taken out without a look at the file system.
+fn normalize(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !out.pop() {
+                    out.push("..");
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(folder: &Path, allowed: &str) -> RawConfig {
+        let allowed = allowed.replace("DIR", &folder.display().to_string());
+        RawConfig::from([
+            ("config.providers", "file,dir,env".to_owned()),
+            (
+                "config.providers.file.class",
+                "org.apache.kafka.common.config.provider.FileConfigProvider".to_owned(),
+            ),
+            ("config.providers.file.param.allowed.paths", allowed),
+            (
+                "config.providers.dir.class",
+                "org.apache.kafka.common.config.provider.DirectoryConfigProvider".to_owned(),
+            ),
+            (
+                "config.providers.env.class",
+                "org.apache.kafka.common.config.provider.EnvVarConfigProvider".to_owned(),
+            ),
+            ("config.providers.env.param.allowlist.pattern", "CARGO_.*".to_owned()),
+        ])
+    }
+
+    #[test]
+    fn replaces_what_it_knows_and_keeps_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("s.properties"), "user=joe\npassword=päss\n").unwrap();
+        fs::write(folder.path().join("token"), "t0ken\n").unwrap();
+        let providers = Providers::of(&worker(folder.path(), "DIR")).unwrap();
+        let dir = folder.path().display().to_string();
+        let check = |text: &str, expect: &str| {
+            let config = RawConfig::from([("k", text.replace("DIR", &dir))]);
+            let resolved = providers.resolve(&config).unwrap();
+            assert_eq!(resolved.get("k"), Some(expect.replace("DIR", &dir).as_str()), "{text}");
+        };
+        check("${file:DIR/s.properties:password}", "päss");
+        check("a ${file:DIR/s.properties:user}-${file:DIR/s.properties:password} b", "a joe-päss b");
+        check("${file:DIR/s.properties:none}", "${file:DIR/s.properties:none}");
+        check("${file:/etc/../DIR/../x:k}", "${file:/etc/../DIR/../x:k}");
+        check("${dir:DIR:token}", "t0ken\n");
+        check("${dir:DIR:../token}", "${dir:DIR:../token}");
+        check("${env:CARGO_PKG_NAME}", env!("CARGO_PKG_NAME"));
+        check("${env:PATH}", "${env:PATH}");
+        check("${other:x}", "${other:x}");
+        check("${topic}-${timestamp}", "${topic}-${timestamp}");
+        check("${topic}-${env:CARGO_PKG_NAME}", concat!("${topic}-", env!("CARGO_PKG_NAME")));
+        check("${env:", "${env:");
+    }
+
+    #[test]
+    fn says_what_it_cannot_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let providers = Providers::of(&worker(folder.path(), "DIR")).unwrap();
+        let resolve = |text: String| providers.resolve(&RawConfig::from([("k", text)])).unwrap_err();
+        let file = folder.path().join("none").display().to_string();
+        assert_eq!(
+            resolve(format!("${{file:{file}:k}}")),
+            format!("Could not read properties from file {file}")
+        );
+        assert_eq!(
+            resolve("${env:/x:k}".to_owned()),
+            "Path is not supported for EnvVarConfigProvider, invalid value '/x'"
+        );
+        let check = |allowed: &str, expect: &str| {
+            assert_eq!(Providers::of(&worker(folder.path(), allowed)).unwrap_err(), expect);
+        };
+        check("relative", "Path relative is not absolute");
+        check("/no/such/folder", "Path /no/such/folder does not exist");
+        let unknown =
+            RawConfig::from([("config.providers", "v"), ("config.providers.v.class", "com.example.Vault")]);
+        assert_eq!(
+            Providers::of(&unknown).unwrap_err(),
+            "Invalid value com.example.Vault for configuration config.providers.v.class: Could not load config \
+             provider class or one of its dependencies"
+        );
+    }
+}
