@@ -4,10 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raccord_config::Config;
 use raccord_plugin::RawConfig;
 use raccord_runtime::clock::SystemClock;
-use raccord_runtime::config::WorkerConfig;
+use raccord_runtime::config::{Mode, WorkerConfig, load};
 use raccord_runtime::herder::{Health, HerderError, OffsetEntry, TargetState};
 use raccord_runtime::loggers::NoLogLevels;
 use raccord_runtime::{Deps, DistributedHerder, Herder, StandaloneHerder};
@@ -29,9 +28,9 @@ fn worker_config(more: &[(&str, &str)]) -> Arc<WorkerConfig> {
     for (key, value) in more {
         raw.insert(*key, (*value).to_owned());
     }
-    let mut config = WorkerConfig::parse(&raw).unwrap();
-    config.raw = raw;
-    Arc::new(config)
+    let standalone = raw.contains_key("offset.storage.file.filename");
+    let mode = if standalone { Mode::Standalone } else { Mode::Distributed };
+    Arc::new(load(&raw, mode).unwrap().config)
 }
 
 fn deps(kafka: &MemoryKafka, config: Arc<WorkerConfig>) -> Deps {

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::WorkerConfig;
+use crate::config::{Providers, WorkerConfig};
 use crate::group::WorkerGroup;
 use crate::loggers::{LogLevels, Loggers};
 use crate::offset_log::TopicOffsets;
@@ -71,6 +71,8 @@ struct Shared {
     ended: watch::Sender<Option<std::result::Result<(), String>>>,
     /// Cancelled when the worker is to stop.
     stop: CancellationToken,
+    /// Replaces placeholders in connector configs.
+    providers: Providers,
     /// Offsets topics that connectors have of their own, by topic and connector.
     own_offsets: tokio::sync::Mutex<HashMap<(String, String), Weak<TopicOffsets>>>,
 }
@@ -79,8 +81,8 @@ struct Shared {
 ///
 /// # Errors
 /// When a provider cannot give a value.
-fn resolve(_shared: &Shared, config: &RawConfig) -> Result<RawConfig> {
-    Ok(config.clone())
+fn resolve(shared: &Shared, config: &RawConfig) -> Result<RawConfig> {
+    shared.providers.resolve(config).map_err(Error::config)
 }
 
 /// A worker of a cluster, with its state in Kafka topics.
@@ -100,6 +102,11 @@ impl DistributedHerder {
 
     fn launch(deps: Deps, storage: open::Storage) -> Arc<Self> {
         let (mail, mailbox) = mpsc::channel(MAIL_MAX);
+        // Loading the config has checked them.
+        let providers = Providers::of(&deps.config.raw).unwrap_or_else(|why| {
+            tracing::error!(why, "placeholders in connector configs are not replaced");
+            Providers::default()
+        });
         let shared = Arc::new(Shared {
             config: deps.config,
             plugins: deps.plugins,
@@ -116,6 +123,7 @@ impl DistributedHerder {
             started: watch::Sender::new(None),
             ended: watch::Sender::new(None),
             stop: CancellationToken::new(),
+            providers,
             own_offsets: tokio::sync::Mutex::default(),
         });
         let herder = Arc::new(Self { shared: shared.clone(), mail: mail.clone() });
