@@ -1,0 +1,101 @@
+//! The producer of a source task.
+//!
+//! # Why nothing is lost or reordered
+//! librdkafka repeats what may succeed when repeated, as long as `delivery.timeout.ms` says (Connect's default: for ever),
+//! and keeps order within a partition by having one request on its way (`max.in.flight.requests.per.connection=1`, Connect's
+//! default) or by idempotence. Each record comes back once, as delivered or as given up, with the ticket it was sent with.
+//! What is outstanding is bounded in bytes and in records; at the bound a send says so and nothing is dropped.
+
+use async_trait::async_trait;
+use raccord_plugin::{RawConfig, Result};
+use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+
+use crate::classify;
+use crate::producer_native::NativeProducer;
+use crate::properties::{ClientKind, client_config};
+
+const SENDING: &str = "send a record";
+
+/// A producer over librdkafka.
+pub struct RdProducer {
+    native: NativeProducer,
+    outstanding: usize,
+}
+
+impl RdProducer {
+    /// Makes the producer from Java properties; it connects by itself.
+    ///
+    /// # Errors
+    /// `Error::config` naming the property that cannot be used.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(properties: &RawConfig) -> Result<Self> {
+        let config = client_config(properties, ClientKind::Producer)?;
+        Ok(Self { native: NativeProducer::new(&config)?, outstanding: 0 })
+    }
+
+    #[cold]
+    fn refused(&self, code: RDKafkaErrorCode) -> SendError {
+        match code {
+            // A record that does not fit when nothing else is there never will.
+            RDKafkaErrorCode::QueueFull if self.outstanding == 0 => SendError::Rejected(classify::error(
+                SENDING,
+                RDKafkaErrorCode::MessageSizeTooLarge,
+                "the record is larger than buffer.memory",
+            )),
+            RDKafkaErrorCode::QueueFull => SendError::Full,
+            code => SendError::Rejected(classify::error(SENDING, code, &code.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl Producer for RdProducer {
+    #[inline]
+    fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError> {
+        match self.native.send(record) {
+            Ok(()) => {
+                self.outstanding += 1;
+                Ok(())
+            }
+            Err(code) => Err(self.refused(code)),
+        }
+    }
+
+    fn drain_acks(&mut self, acks: &mut Acks) {
+        let outstanding = &mut self.outstanding;
+        self.native.drain(|ticket, code| {
+            *outstanding -= 1;
+            match code {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => acks.delivered.push(ticket),
+                code => {
+                    let code = RDKafkaErrorCode::from(code);
+                    acks.failed.push((ticket, classify::error(SENDING, code, &code.to_string())));
+                }
+            }
+        });
+    }
+
+    async fn progress(&mut self) {
+        self.native.queue.wait().await;
+        while self.outstanding == 0 {
+            // Errors of connections come through the queue as well and must not pile up in it.
+            self.native.drain(|_, _| {});
+            self.native.queue.wait().await;
+        }
+    }
+
+    fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+}
+
+impl Drop for RdProducer {
+    fn drop(&mut self) {
+        if self.outstanding > 0 {
+            self.native.purge();
+        }
+    }
+}
