@@ -1,1 +1,81 @@
-//! raccord-kafka.
+//! The runtime's ports to Kafka, over librdkafka. The only crate that sees a Kafka client.
+
+mod admin;
+mod classify;
+mod client;
+mod client_native;
+mod consumer;
+mod consumer_native;
+mod log;
+mod native;
+mod producer;
+mod producer_native;
+mod properties;
+mod properties_security;
+mod properties_table;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use raccord_plugin::{RawConfig, Result};
+use raccord_runtime::ports::{
+    Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Producer, Subscription,
+};
+use tokio::sync::mpsc;
+
+use crate::admin::RdAdmin;
+use crate::classify::classify;
+use crate::client::LogContext;
+use crate::consumer::RdConsumer;
+use crate::log::RdLog;
+use crate::producer::RdProducer;
+use crate::properties::{ClientKind, client_config};
+use crate::properties_table::TABLE;
+
+/// Makes clients of the cluster that their properties name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RdKafka;
+
+#[async_trait]
+impl Kafka for RdKafka {
+    fn producer(&self, properties: &RawConfig) -> Result<Box<dyn Producer>> {
+        Ok(Box::new(RdProducer::new(properties)?))
+    }
+
+    fn consumer(&self, properties: &RawConfig, subscription: Subscription) -> Result<Box<dyn Consumer>> {
+        Ok(Box::new(RdConsumer::new(properties, subscription)?))
+    }
+
+    fn admin(&self, properties: &RawConfig) -> Result<Arc<dyn Admin>> {
+        Ok(Arc::new(RdAdmin::new(&client_config(&client_keys(properties), ClientKind::Admin)?)?))
+    }
+
+    async fn open_log(
+        &self,
+        topic: LogTopic,
+        properties: &RawConfig,
+        records: mpsc::Sender<Vec<LogRecord>>,
+    ) -> Result<Box<dyn CompactedLog>> {
+        let properties = client_keys(properties);
+        let admin = RdAdmin::new(&client_config(&properties, ClientKind::Admin)?)?;
+        let mut consumer = client_config(&properties, ClientKind::Consumer)?;
+        // A few small records at a time; the end of a partition is reported even where no record stands at it.
+        consumer.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "500");
+        consumer.set("queued.max.messages.kbytes", "1024").set("queued.min.messages", "1000");
+        let mut producer = client_config(&properties, ClientKind::Producer)?;
+        producer.set("acks", "all").set("linger.ms", "0").set("max.in.flight.requests.per.connection", "1");
+        producer.set("delivery.timeout.ms", "30000");
+        let producer =
+            producer.create_with_context(LogContext).map_err(|error| classify("make a producer", &error))?;
+        Ok(Box::new(RdLog::open(topic, &admin, &consumer, producer, records).await?))
+    }
+}
+
+/// Of a worker's properties those that are for clients: the others are known to be something else, and need no warning.
+fn client_keys(properties: &RawConfig) -> RawConfig {
+    properties
+        .iter()
+        .filter(|(name, _)| TABLE.iter().any(|(known, ..)| known == name))
+        .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! Topics and groups over librdkafka's admin client.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use raccord_plugin::{Error, Result, TopicPartition};
+use raccord_runtime::ports::{Admin, GroupOffset, NewTopic, TopicDescription};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::classify::{admin_error, classify};
+use crate::client::LogContext;
+use crate::native::{self, NativeError};
+
+/// How long one request may take, brokers being slow included.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An admin client; clones share the connection.
+#[derive(Clone)]
+pub struct RdAdmin {
+    client: Arc<AdminClient<LogContext>>,
+}
+
+impl RdAdmin {
+    /// Makes the client; it connects when it is first used.
+    ///
+    /// # Errors
+    /// `Error::config` when librdkafka refuses a property.
+    pub fn new(config: &ClientConfig) -> Result<Self> {
+        let client = config
+            .create_with_context(LogContext)
+            .map_err(|error| classify("make an admin client", &error))?;
+        Ok(Self { client: Arc::new(client) })
+    }
+
+    fn options() -> AdminOptions {
+        AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+    }
+
+    /// Runs a blocking call of librdkafka where blocking is allowed.
+    async fn native<T: Send + 'static>(
+        &self,
+        doing: String,
+        call: impl FnOnce(&AdminClient<LogContext>) -> std::result::Result<T, NativeError> + Send + 'static,
+    ) -> Result<T> {
+        let client = self.client.clone();
+        tokio::task::spawn_blocking(move || call(&client))
+            .await
+            .map_err(|error| Error::fatal(format!("interrupted while trying to {doing}")).caused_by(error))?
+            .map_err(|error| admin_error(&doing, error.code, error.message))
+    }
+
+    /// The number of partitions of those of the topics that exist.
+    async fn partition_counts(&self, names: Vec<String>) -> Result<Vec<(String, i32)>> {
+        let client = self.client.clone();
+        let metadata = tokio::task::spawn_blocking(move || {
+            names
+                .into_iter()
+                .map(|name| {
+                    let metadata = client.inner().fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
+                    let count = metadata
+                        .topics()
+                        .iter()
+                        .find(|topic| topic.name() == name && topic.error().is_none());
+                    Ok(count.map(|topic| (name, topic.partitions().len() as i32)))
+                })
+                .filter_map(std::result::Result::transpose)
+                .collect::<std::result::Result<Vec<_>, KafkaError>>()
+        });
+        metadata
+            .await
+            .map_err(|error| Error::fatal("interrupted while describing topics").caused_by(error))?
+            .map_err(|error| classify("describe topics", &error))
+    }
+
+    /// The configs of a topic by name.
+    ///
+    /// # Errors
+    /// The broker's reason.
+    pub async fn topic_configs(&self, topic: &str) -> Result<HashMap<String, Option<String>>> {
+        let doing = format!("read the configs of topic {topic}");
+        let answer = self.client.describe_configs([&ResourceSpecifier::Topic(topic)], &Self::options()).await;
+        let resource = answer.map_err(|error| classify(&doing, &error))?.into_iter().next();
+        match resource {
+            Some(Ok(resource)) => {
+                Ok(resource.entries.into_iter().map(|entry| (entry.name, entry.value)).collect())
+            }
+            Some(Err(code)) => Err(admin_error(&doing, code, code.to_string())),
+            None => Err(Error::fatal(format!("the broker did not answer when asked to {doing}"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Admin for RdAdmin {
+    async fn cluster_id(&self) -> Result<Option<String>> {
+        let client = self.client.clone();
+        tokio::task::spawn_blocking(move || client.inner().fetch_cluster_id(REQUEST_TIMEOUT))
+            .await
+            .map_err(|error| Error::fatal("interrupted while asking for the cluster id").caused_by(error))
+    }
+
+    async fn create_topics(&self, topics: &[NewTopic]) -> Result<Vec<String>> {
+        let requests: Vec<RdNewTopic<'_>> = topics.iter().map(request).collect();
+        let answers = self
+            .client
+            .create_topics(&requests, &Self::options())
+            .await
+            .map_err(|error| classify("create topics", &error))?;
+        let mut created = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(name) => created.push(name),
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, code)) => {
+                    return Err(admin_error(&format!("create topic {name}"), code, code.to_string()));
+                }
+            }
+        }
+        Ok(created)
+    }
+
+    async fn describe_topics(&self, names: &[&str]) -> Result<Vec<TopicDescription>> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let counts = self.partition_counts(names).await?;
+        Ok(counts.into_iter().map(|(name, partitions)| TopicDescription { name, partitions }).collect())
+    }
+
+    async fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>> {
+        let name = group.to_owned();
+        self.native(format!("list the offsets of group {group}"), move |client| {
+            native::group_offsets(client, &name, REQUEST_TIMEOUT)
+        })
+        .await
+    }
+
+    async fn alter_group_offsets(&self, group: &str, offsets: &[GroupOffset]) -> Result<()> {
+        let (name, offsets) = (group.to_owned(), offsets.to_vec());
+        self.native(format!("alter the offsets of group {group}"), move |client| {
+            native::alter_group_offsets(client, &name, &offsets, REQUEST_TIMEOUT)
+        })
+        .await
+    }
+
+    async fn delete_group_offsets(&self, group: &str, partitions: &[TopicPartition]) -> Result<()> {
+        let (name, partitions) = (group.to_owned(), partitions.to_vec());
+        self.native(format!("delete offsets of group {group}"), move |client| {
+            native::delete_group_offsets(client, &name, &partitions, REQUEST_TIMEOUT)
+        })
+        .await
+    }
+
+    async fn delete_group(&self, group: &str) -> Result<()> {
+        let doing = format!("delete group {group}");
+        let answers = self
+            .client
+            .delete_groups(&[group], &Self::options())
+            .await
+            .map_err(|error| classify(&doing, &error))?;
+        match answers.into_iter().next() {
+            None | Some(Ok(_)) | Some(Err((_, RDKafkaErrorCode::GroupIdNotFound))) => Ok(()),
+            Some(Err((_, code))) => Err(admin_error(&doing, code, code.to_string())),
+        }
+    }
+}
+
+/// librdkafka takes -1 for the broker's defaults, as Kafka does.
+fn request(topic: &NewTopic) -> RdNewTopic<'_> {
+    let replication = TopicReplication::Fixed(i32::from(topic.replication_factor));
+    topic
+        .settings
+        .iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .fold(RdNewTopic::new(&topic.name, topic.partitions, replication), |request, (key, value)| {
+            request.set(key, value)
+        })
+}

@@ -1,0 +1,265 @@
+//! Compacted topics as tables: the internal topics of Connect.
+//!
+//! A thread for each topic reads all partitions from their beginning and passes the records on; an appended record comes
+//! back through it like everybody else's. How far it has read stands beside it, so `read_to_end` asks the broker for the
+//! end of each partition and waits until the thread has passed it.
+//!
+//! Where a partition ends in what no reader sees (markers of transactions, compacted-away records) the thread never gets
+//! a record at the end: librdkafka then reports the end itself, which counts as well. A partition that is empty counts
+//! as read at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::try_join_all;
+use raccord_plugin::{Error, RawConfig, Result};
+use raccord_runtime::ports::{Admin, CompactedLog, LogRecord, LogTopic, NewTopic};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::util::Timeout;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, info, warn};
+
+use crate::admin::{REQUEST_TIMEOUT, RdAdmin};
+use crate::classify::{admin_error, classify};
+use crate::client::LogContext;
+use crate::native::{self, PartitionReader, ReadOutcome};
+
+/// How long one append or one read to the end may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the reader's thread waits at once; bounds how long closing takes.
+const READ_WAIT: Duration = Duration::from_millis(200);
+
+/// The next offset of each partition that the reader has passed on.
+type Progress = BTreeMap<i32, i64>;
+
+/// An open compacted topic. Dropping it ends its reader.
+pub struct RdLog {
+    topic: String,
+    partitions: Vec<i32>,
+    consumer: Arc<BaseConsumer<LogContext>>,
+    producer: FutureProducer<LogContext>,
+    progress: watch::Receiver<Progress>,
+    _reader: DropGuard,
+}
+
+impl RdLog {
+    /// Opens the topic and reads it to its end; see [`raccord_runtime::ports::Kafka::open_log`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open(
+        topic: LogTopic,
+        admin: &RdAdmin,
+        consumer: &ClientConfig,
+        producer: FutureProducer<LogContext>,
+        records: mpsc::Sender<Vec<LogRecord>>,
+    ) -> Result<Self> {
+        let partitions = prepare(&topic, admin).await?;
+        let consumer: BaseConsumer<LogContext> =
+            consumer.create_with_context(LogContext).map_err(|error| classify("make a consumer", &error))?;
+        let consumer = Arc::new(consumer);
+        let start = offsets(&consumer, &topic.name, &partitions, Offset::Beginning).await?;
+        let reader = PartitionReader::start(consumer.clone(), &topic.name, &start)
+            .map_err(|error| admin_error(&format!("read topic {}", topic.name), error.code, error.message))?;
+        let (sender, progress) = watch::channel(start.into_iter().collect());
+        let cancel = CancellationToken::new();
+        let log = Self {
+            topic: topic.name.clone(),
+            partitions,
+            consumer: consumer.clone(),
+            producer,
+            progress,
+            _reader: cancel.clone().drop_guard(),
+        };
+        let name = format!("log {}", topic.name);
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || read_on(reader, &consumer, &records, &sender, &cancel, &topic.name))
+            .map_err(|error| Error::fatal("cannot start a thread").caused_by(error))?;
+        log.read_to_end().await?;
+        Ok(log)
+    }
+
+    async fn wait_for(&self, ends: &[(i32, i64)]) -> Result<()> {
+        let passed = |progress: &Progress| {
+            ends.iter().all(|(partition, end)| progress.get(partition).is_some_and(|next| next >= end))
+        };
+        match self.progress.clone().wait_for(passed).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::fatal(format!("the reader of topic {} has ended", self.topic))),
+        }
+    }
+}
+
+#[async_trait]
+impl CompactedLog for RdLog {
+    async fn append(&self, records: Vec<(Bytes, Option<Bytes>)>) -> Result<()> {
+        let deliveries: Vec<_> = records
+            .iter()
+            .map(|(key, value)| {
+                let mut record = FutureRecord::to(&self.topic).key(key.as_ref());
+                record.payload = value.as_deref();
+                self.producer.send_result(record).map_err(|(error, _)| error)
+            })
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| classify(&format!("write to topic {}", self.topic), &error))?;
+        let acknowledged = try_join_all(deliveries);
+        match tokio::time::timeout(PATIENCE, acknowledged).await {
+            Ok(Ok(outcomes)) => {
+                for outcome in outcomes {
+                    outcome
+                        .map_err(|(error, _)| classify(&format!("write to topic {}", self.topic), &error))?;
+                }
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Error::retriable(format!("writing to topic {} was interrupted", self.topic))),
+            Err(_) => {
+                Err(Error::retriable(format!("topic {} did not acknowledge in {PATIENCE:?}", self.topic))
+                    .class("org.apache.kafka.common.errors.TimeoutException"))
+            }
+        }
+    }
+
+    async fn read_to_end(&self) -> Result<()> {
+        let work = async {
+            let ends = offsets(&self.consumer, &self.topic, &self.partitions, Offset::End).await?;
+            self.wait_for(&ends).await
+        };
+        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| {
+            Err(Error::retriable(format!("could not read topic {} to its end in {PATIENCE:?}", self.topic))
+                .class("java.util.concurrent.TimeoutException"))
+        })
+    }
+}
+
+/// Creates the topic when it is missing, checks it, and gives its partitions.
+async fn prepare(topic: &LogTopic, admin: &RdAdmin) -> Result<Vec<i32>> {
+    let count = match admin.describe_topics(&[&topic.name]).await?.into_iter().next() {
+        Some(existing) => {
+            check_policy(topic, admin).await?;
+            existing.partitions
+        }
+        None => create(topic, admin).await?,
+    };
+    if topic.partitions_exact && count != topic.partitions {
+        return Err(Error::config(format!(
+            "Topic '{}' supplied via the '{}' property is required to have a single partition in order to guarantee \
+             consistency of connector configurations, but found {count} partitions.",
+            topic.name, topic.setting
+        )));
+    }
+    Ok((0..count).collect())
+}
+
+async fn create(topic: &LogTopic, admin: &RdAdmin) -> Result<i32> {
+    let mut settings = RawConfig::from([("cleanup.policy", "compact")]);
+    for (key, value) in topic.settings.iter().filter(|(key, _)| *key != "cleanup.policy") {
+        settings.insert(key, value.map(str::to_owned));
+    }
+    let request = NewTopic {
+        name: topic.name.clone(),
+        partitions: topic.partitions,
+        replication_factor: topic.replication_factor,
+        settings,
+    };
+    admin.create_topics(&[request]).await.map_err(|error| {
+        Error::new(
+            error.kind(),
+            format!("cannot create topic '{}' of '{}': {}", topic.name, topic.setting, error.message()),
+        )
+        .class(error.java_class())
+        .hint(format!(
+            "a cluster with fewer brokers needs a smaller {}",
+            topic.setting.replace(".topic", ".replication.factor")
+        ))
+    })?;
+    info!(topic = topic.name, "created");
+    // A broker may know of a new topic a moment later than it says so.
+    for _ in 0..100 {
+        if let Some(created) = admin.describe_topics(&[&topic.name]).await?.into_iter().next() {
+            return Ok(created.partitions);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(Error::retriable(format!("topic '{}' was created but does not show up", topic.name)))
+}
+
+/// Connect refuses to start on a topic that would forget records by time.
+async fn check_policy(topic: &LogTopic, admin: &RdAdmin) -> Result<()> {
+    let configs = match admin.topic_configs(&topic.name).await {
+        Ok(configs) => configs,
+        Err(error) => {
+            debug!(topic = topic.name, %error, "cannot read the topic's configs, so its cleanup.policy is not checked");
+            return Ok(());
+        }
+    };
+    let policy = configs.get("cleanup.policy").cloned().flatten();
+    match policy.as_deref() {
+        None | Some("compact") => Ok(()),
+        Some(policy) => Err(Error::config(format!(
+            "Topic '{}' supplied via the '{}' property is required to have 'cleanup.policy=compact' to guarantee \
+             consistency and durability of connector state, but found the topic currently has 'cleanup.policy={policy}'. \
+             Continuing would likely result in eventually losing connector state and problems restarting this Connect \
+             cluster in the future. Change the '{}' property in the Connect worker configurations to use a topic with \
+             'cleanup.policy=compact'.",
+            topic.name, topic.setting, topic.setting
+        ))),
+    }
+}
+
+async fn offsets(
+    consumer: &Arc<BaseConsumer<LogContext>>,
+    topic: &str,
+    partitions: &[i32],
+    which: Offset,
+) -> Result<Vec<(i32, i64)>> {
+    let (consumer, name, partitions) = (consumer.clone(), topic.to_owned(), partitions.to_vec());
+    tokio::task::spawn_blocking(move || {
+        native::list_offsets(&*consumer, &name, &partitions, which, REQUEST_TIMEOUT)
+    })
+    .await
+    .map_err(|error| Error::fatal("interrupted while asking for offsets").caused_by(error))?
+    .map_err(|error| admin_error(&format!("read the offsets of topic {topic}"), error.code, error.message))
+}
+
+/// The reader's thread: passes records on until the log is dropped or nobody listens.
+fn read_on(
+    mut reader: PartitionReader<LogContext>,
+    consumer: &BaseConsumer<LogContext>,
+    records: &mpsc::Sender<Vec<LogRecord>>,
+    progress: &watch::Sender<Progress>,
+    cancel: &CancellationToken,
+    topic: &str,
+) {
+    while !cancel.is_cancelled() {
+        let mut batch = Vec::new();
+        let mut passed = Vec::new();
+        for outcome in reader.read(READ_WAIT) {
+            match outcome {
+                ReadOutcome::Record(record) => {
+                    passed.push((record.partition, record.offset + 1));
+                    batch.push(record);
+                }
+                ReadOutcome::End { partition, offset } => passed.push((partition, offset)),
+                ReadOutcome::Problem(error) => {
+                    warn!(topic, error = error.message, "reading goes on by itself")
+                }
+            }
+        }
+        // Serves errors and statistics, which come through another queue.
+        let _ = consumer.poll(Timeout::After(Duration::ZERO));
+        if !batch.is_empty() && records.blocking_send(batch).is_err() {
+            return;
+        }
+        if !passed.is_empty() {
+            progress.send_modify(|progress| progress.extend(passed));
+        }
+    }
+}
