@@ -8,10 +8,14 @@
 mod admin;
 mod commits;
 mod coordinator;
+#[cfg(test)]
+mod coordinator_tests;
 pub(crate) mod fields;
 mod join;
 mod machine;
 mod membership;
+#[cfg(test)]
+pub(crate) mod memory_log;
 mod offsets;
 mod records;
 mod restore;

@@ -8,6 +8,8 @@
 //! markers again; a marker that comes twice changes nothing.
 
 mod coordinator;
+#[cfg(test)]
+mod coordinator_tests;
 mod records;
 mod requests;
 mod state;
