@@ -48,7 +48,7 @@ pub use def::ConfigDef;
 pub use field::Field;
 pub use findings::{Finding, Findings};
 pub use key::{ConfigKey, Importance, Width};
-pub use markdown::markdown;
+pub use markdown::{markdown, rewrite_page};
 pub use raccord_config_derive::Config;
 pub use raw::RawConfig;
 pub use recommender::{ParsedConfig, Recommender};

@@ -1,6 +1,8 @@
 //! The reference of a definition as Markdown.
 
 use std::fmt::Write;
+use std::io;
+use std::path::Path;
 
 use crate::{ConfigDef, ConfigKey, Value};
 
@@ -21,6 +23,22 @@ pub fn markdown(def: &ConfigDef, level: usize) -> String {
         write_key(key, level + 1, &mut out);
     }
     out
+}
+
+/// Writes a generated page unless the file has this text already, and says whether it differed. A test calls it and
+/// fails if it did: then the page is right and only has to be committed.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn rewrite_page(path: &Path, text: &str) -> io::Result<bool> {
+    if std::fs::read_to_string(path).is_ok_and(|found| found == text) {
+        return Ok(false);
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text)?;
+    Ok(true)
 }
 
 fn write_key(key: &ConfigKey, level: usize, out: &mut String) {

@@ -1,6 +1,7 @@
 //! Java's `.properties` files, as `java.util.Properties.load(InputStream)` documents them.
 //!
-//! Bytes are ISO-8859-1, so text outside of it is written as `\uXXXX`. A `#` or `!` first in a line makes it a comment; a
+//! Bytes are ISO-8859-1 in files of workers and connectors, so text outside of it is written as `\uXXXX`; files of config
+//! providers are UTF-8. A `#` or `!` first in a line makes it a comment; a
 //! backslash at its end continues it on the next line, whose leading white space is dropped. The key ends at the first
 //! `=`, `:` or white space that has no backslash before it. When a key comes again, the last one counts.
 
@@ -10,11 +11,18 @@ use std::path::Path;
 
 use crate::RawConfig;
 
+/// How large a file may be, in bytes. Such files have a few kilobytes; this keeps a wrong path from filling memory.
+pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// Why a file could not be read.
 #[derive(Debug)]
 pub enum PropertiesError {
     /// The system's answer.
     Io(io::Error),
+    /// The file has more than [`FILE_BYTES_MAX`] bytes.
+    TooLarge,
+    /// The file should be UTF-8 and is not.
+    NotUtf8,
     /// A `\u` without four hexadecimal digits behind it.
     Malformed {
         /// Number of the line, counted from 1, at which the logical line begins.
@@ -26,6 +34,8 @@ impl fmt::Display for PropertiesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
+            Self::TooLarge => write!(f, "it has more than {FILE_BYTES_MAX} bytes"),
+            Self::NotUtf8 => f.write_str("it is not UTF-8"),
             Self::Malformed { line } => {
                 write!(
                     f,
@@ -38,20 +48,44 @@ impl fmt::Display for PropertiesError {
 
 impl std::error::Error for PropertiesError {}
 
-/// Reads a file.
+/// Reads a file whose bytes are ISO-8859-1.
 ///
 /// # Errors
-/// When it cannot be read, or an escape is malformed.
+/// When it cannot be read, is too large, or an escape is malformed.
 pub fn read(path: &Path) -> Result<RawConfig, PropertiesError> {
-    parse(&std::fs::read(path).map_err(PropertiesError::Io)?)
+    parse(&read_bytes(path)?)
 }
 
-/// Reads the bytes of a file.
+/// Reads a file that is UTF-8.
+///
+/// # Errors
+/// When it cannot be read, is too large or not UTF-8, or an escape is malformed.
+pub fn read_utf8(path: &Path) -> Result<RawConfig, PropertiesError> {
+    let text = String::from_utf8(read_bytes(path)?).map_err(|_| PropertiesError::NotUtf8)?;
+    parse_text(&text)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, PropertiesError> {
+    if std::fs::metadata(path).map_err(PropertiesError::Io)?.len() > FILE_BYTES_MAX {
+        return Err(PropertiesError::TooLarge);
+    }
+    std::fs::read(path).map_err(PropertiesError::Io)
+}
+
+/// Reads bytes that are ISO-8859-1.
 ///
 /// # Errors
 /// When an escape is malformed.
 pub fn parse(bytes: &[u8]) -> Result<RawConfig, PropertiesError> {
-    let text: Vec<char> = bytes.iter().map(|byte| char::from(*byte)).collect();
+    parse_text(&bytes.iter().map(|byte| char::from(*byte)).collect::<String>())
+}
+
+/// Reads text.
+///
+/// # Errors
+/// When an escape is malformed.
+pub fn parse_text(text: &str) -> Result<RawConfig, PropertiesError> {
+    let text: Vec<char> = text.chars().collect();
     let mut config = RawConfig::new();
     for (line, logical) in logical_lines(&text) {
         let (key, value) = split(&logical);
@@ -72,7 +106,8 @@ fn logical_lines(text: &[char]) -> Vec<(usize, Vec<char>)> {
     for (number, natural) in natural_lines(text).enumerate() {
         let start = natural.iter().position(|char| !is_space(*char)).unwrap_or(natural.len());
         let natural = &natural[start..];
-        if open.is_none() && matches!(natural.first(), None | Some('#' | '!')) {
+        let begins = open.as_ref().is_none_or(|(_, logical)| logical.is_empty());
+        if begins && matches!(natural.first(), None | Some('#' | '!')) {
             continue;
         }
         let (_, logical) = open.get_or_insert_with(|| (number + 1, Vec::new()));
@@ -131,9 +166,10 @@ fn split(line: &[char]) -> (&[char], &[char]) {
 fn unescape(text: &[char]) -> Option<String> {
     let mut units: Vec<u16> = Vec::with_capacity(text.len());
     let mut chars = text.iter();
+    let mut buffer = [0; 2];
     while let Some(char) = chars.next() {
         if *char != '\\' {
-            units.push(*char as u16);
+            units.extend_from_slice(char.encode_utf16(&mut buffer));
             continue;
         }
         match chars.next() {
@@ -151,7 +187,7 @@ fn unescape(text: &[char]) -> Option<String> {
                 units.push(u16::from_str_radix(&digits, 16).ok()?);
                 chars.nth(3);
             }
-            Some(other) => units.push(*other as u16),
+            Some(other) => units.extend_from_slice(other.encode_utf16(&mut buffer)),
         }
     }
     Some(String::from_utf16_lossy(&units))
@@ -159,6 +195,8 @@ fn unescape(text: &[char]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(text: &str, expect: &[(&str, &str)]) {
@@ -188,6 +226,7 @@ mod tests {
         check("a=1\\\n# no comment here\nb=2", &[("a", "1# no comment here"), ("b", "2")]);
         check("a=1\\\n\nb=2", &[("a", "1"), ("b", "2")]);
         check("a=1\\", &[("a", "1")]);
+        check("\\\n# a comment, nothing has begun yet\na=1", &[("a", "1")]);
     }
 
     #[test]
@@ -204,5 +243,58 @@ mod tests {
         check("a=1\na=2", &[("a", "2")]);
         let config = parse(b"a=gr\xfcn").unwrap();
         assert_eq!(config.get("a"), Some("grün"));
+        assert_eq!(parse_text("a=grün 😀").unwrap().get("a"), Some("grün 😀"));
+    }
+
+    #[test]
+    fn files_are_latin_1_or_utf_8_and_bounded() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |bytes: &[u8]| std::fs::write(file.path(), bytes).unwrap();
+        write("a=é".as_bytes());
+        assert_eq!(read(file.path()).unwrap().get("a"), Some("Ã©"));
+        assert_eq!(read_utf8(file.path()).unwrap().get("a"), Some("é"));
+        write(b"a=\xe9");
+        assert!(matches!(read_utf8(file.path()), Err(PropertiesError::NotUtf8)));
+        file.as_file().set_len(FILE_BYTES_MAX + 1).unwrap();
+        assert!(matches!(read(file.path()), Err(PropertiesError::TooLarge)));
+    }
+
+    /// As `java.util.Properties.store` writes.
+    fn escape(text: &str, key: bool) -> String {
+        let mut out = String::new();
+        for (index, unit) in text.encode_utf16().enumerate() {
+            match char::from_u32(unit.into()) {
+                Some(' ') if key || index == 0 => out.push_str("\\ "),
+                Some(c @ ('\\' | '#' | '!' | '=' | ':')) => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                Some('\t') => out.push_str("\\t"),
+                Some('\n') => out.push_str("\\n"),
+                Some('\r') => out.push_str("\\r"),
+                Some('\x0c') => out.push_str("\\f"),
+                Some(c @ ' '..='~') => out.push(c),
+                _ => out.push_str(&format!("\\u{unit:04X}")),
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_stored_is_read_back(entries in prop::collection::vec((".{0,12}", ".{0,24}"), 0..8)) {
+            let mut text = String::from("#comment\n");
+            let mut expect = RawConfig::new();
+            for (key, value) in entries {
+                text.push_str(&format!("{}={}\n", escape(&key, true), escape(&value, false)));
+                expect.insert(key, Some(value));
+            }
+            prop_assert_eq!(parse_text(&text).unwrap(), expect);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[ab=:\\\\ut0-9 #!\n\r\t]{0,60}") {
+            let _ = parse_text(&text);
+        }
     }
 }

@@ -1,11 +1,8 @@
-//! From a worker's properties file to its config.
-
-use std::path::Path;
+//! From a worker's properties to its config.
 
 use raccord_config::{AnyClass, Config, ConfigDef, Finding, Findings, Value, invalid_value};
 use raccord_plugin::RawConfig;
 
-use super::properties::{Charset, FILE_BYTES_MAX, parse_bytes};
 use super::{OverridePolicy, Providers, WorkerConfig};
 
 /// How a worker runs.
@@ -28,20 +25,6 @@ pub struct Loaded {
     pub unknown: Vec<String>,
     /// All keys with their values as they are used, secrets hidden, in the order of their names.
     pub effective: Vec<(String, String)>,
-}
-
-/// Reads a properties file as Connect does: every byte is one character.
-///
-/// # Errors
-/// That the file cannot be read or is no properties file, with its path.
-pub fn read_properties(path: &Path) -> Result<RawConfig, String> {
-    let fail = |error: String| format!("cannot read {}: {error}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(fail(format!("it has more than {FILE_BYTES_MAX} bytes")));
-    }
-    let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
-    parse_bytes(&bytes, Charset::Latin1).map_err(fail)
 }
 
 /// Checks a worker's properties and makes its config of them.

@@ -4,7 +4,6 @@ mod connector;
 mod distributed;
 mod load;
 mod policy;
-mod properties;
 mod providers;
 mod rest;
 mod security;
@@ -13,9 +12,8 @@ mod worker;
 
 pub use connector::{ConnectorCommon, SinkCommon, SourceCommon};
 pub use distributed::SIGNATURE_ALGORITHMS;
-pub use load::{Loaded, Mode, load, read_properties};
+pub use load::{Loaded, Mode, load};
 pub use policy::OverridePolicy;
-pub use properties::{Charset, parse as parse_properties, parse_bytes as parse_properties_bytes};
 pub use providers::Providers;
 pub use security::{SaslKeys, SslKeys};
 pub use worker::WorkerConfig;

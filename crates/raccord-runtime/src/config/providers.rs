@@ -8,9 +8,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use fancy_regex::Regex;
+use raccord_config::properties::{self, FILE_BYTES_MAX};
 use raccord_plugin::RawConfig;
-
-use super::properties::{Charset, FILE_BYTES_MAX, parse_bytes};
 
 /// The providers of a worker by name.
 #[derive(Debug, Default)]
@@ -148,10 +147,8 @@ impl Provider {
             Self::File(allowed) => {
                 let Some(file) = allowed.check(path) else { return Ok(None) };
                 if !files.contains_key(path) {
-                    let failed = |_| format!("Could not read properties from file {path}");
-                    let properties = read(&file)
-                        .map_err(failed)
-                        .and_then(|bytes| parse_bytes(&bytes, Charset::Utf8).map_err(failed))?;
+                    let properties = properties::read_utf8(&file)
+                        .map_err(|_| format!("Could not read properties from file {path}"))?;
                     files.insert(path.to_owned(), properties);
                 }
                 Ok(files[path].get(key).map(str::to_owned))
