@@ -163,10 +163,14 @@ impl GroupCoordinator {
     fn tick(&self, at_ms: i64, name: &Name) {
         let Some(cell) = self.find(name) else { return };
         let mut cell = cell.lock();
+        if cell.group.state == GroupState::Dead {
+            return;
+        }
         if cell.timer_ms == Some(at_ms) {
             cell.timer_ms = None;
         }
         self.drive(&mut cell, Event::Tick);
+        self.drop_if_unused(&mut cell);
     }
 
     pub(super) fn find(&self, group: &str) -> Option<Arc<Mutex<Cell>>> {
@@ -194,8 +198,20 @@ impl GroupCoordinator {
             };
             let mut cell = cell.lock();
             if cell.group.state != GroupState::Dead {
-                return Ok(Some(act(&mut cell)));
+                let outcome = act(&mut cell);
+                self.drop_if_unused(&mut cell);
+                return Ok(Some(outcome));
             }
+        }
+    }
+
+    /// Forgets a group that came to nothing: requests that are refused must not leave groups behind.
+    fn drop_if_unused(&self, cell: &mut Cell) {
+        let group = &cell.group;
+        let used = group.state != GroupState::Empty || !group.pending.is_empty() || !cell.offsets.is_empty();
+        if !used && !cell.stored {
+            cell.group.state = GroupState::Dead;
+            self.groups.lock().remove(&cell.group.id);
         }
     }
 

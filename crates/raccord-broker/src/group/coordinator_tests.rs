@@ -383,6 +383,24 @@ async fn groups_are_bounded() {
     assert_eq!(rig.join("c", "", None, 9).await.error_code, E::PolicyViolation.code());
     assert_eq!(rig.delete("a").await, 0);
     assert_eq!(rig.commit("c", "", -1, "t", 5).await, 0);
+    assert_eq!(rig.delete("b").await, 0);
+    // What came to nothing takes no place.
+    assert_eq!(rig.commit("d", "", -1, "no-topic", 5).await, E::UnknownTopicOrPartition.code());
+    assert_eq!(rig.states().await, ["c Empty"]);
+    let promised = rig.join("d", "", None, 9).await;
+    assert_eq!(promised.error_code, E::MemberIdRequired.code());
+    assert_eq!(rig.states().await, ["c Empty", "d Empty"]);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(rig.states().await, ["c Empty"], "the promise lapsed");
+}
+
+#[tokio::test]
+async fn metadata_is_bounded() {
+    let rig = Rig::new(|settings| settings.limits.group_metadata_bytes_max = 20);
+    let first = rig.join("g", "", None, 3).await;
+    assert_eq!(first.error_code, 0);
+    assert_eq!(rig.join("g", "", None, 3).await.error_code, E::MessageTooLarge.code(), "13 and 13 bytes");
+    assert_eq!(rig.join("g", &first.member_id, None, 3).await.error_code, 0, "counted once");
 }
 
 /// An answer must encode at each version that its request can have.

@@ -22,9 +22,14 @@ impl Group {
     fn try_join(&mut self, join: &Join, cx: &mut Context<'_>) -> Result<(), (Name, ResponseError)> {
         let refuse = |error| (join.member_id.clone(), error);
         let metadata: usize = join.protocols.iter().map(|(_, metadata)| metadata.len()).sum();
-        if metadata > cx.limits.member_metadata_bytes_max {
-            let max = cx.limits.member_metadata_bytes_max;
-            tracing::warn!(group = %self.id, metadata, max, "JoinGroup refused: the member's metadata is too large");
+        let others = self.members.values().filter(|member| member.id != join.member_id);
+        let total: usize = metadata + others.map(Member::metadata_bytes).sum::<usize>();
+        let limits = cx.limits;
+        if metadata > limits.member_metadata_bytes_max || total > limits.group_metadata_bytes_max {
+            tracing::warn!(
+                group = %self.id, metadata, total, max = limits.group_metadata_bytes_max,
+                "JoinGroup refused: the members' metadata is too large"
+            );
             return Err(refuse(ResponseError::MessageTooLarge));
         }
         if !self.has_room_for(&join.member_id, cx.limits.members_max) {

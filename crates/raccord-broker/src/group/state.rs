@@ -68,6 +68,8 @@ pub struct GroupLimits {
     pub new_member_join_timeout_ms: i64,
     /// Bytes of metadata of one member over all its protocols.
     pub member_metadata_bytes_max: usize,
+    /// Bytes of metadata of all members of a group; no more than a record of the log can hold.
+    pub group_metadata_bytes_max: usize,
 }
 
 impl Default for GroupLimits {
@@ -79,6 +81,7 @@ impl Default for GroupLimits {
             members_max: 10_000,
             new_member_join_timeout_ms: 300_000,
             member_metadata_bytes_max: 8 << 20,
+            group_metadata_bytes_max: 30 << 20,
         }
     }
 }
@@ -121,6 +124,11 @@ impl Member {
     /// The first of its protocols that everybody supports.
     fn vote(&self, candidates: &BTreeSet<&str>) -> Option<&Name> {
         self.protocols.iter().map(|(name, _)| name).find(|name| candidates.contains(&***name))
+    }
+
+    /// Bytes of its metadata over all its protocols.
+    pub fn metadata_bytes(&self) -> usize {
+        self.protocols.iter().map(|(_, metadata)| metadata.len()).sum()
     }
 
     /// A parked request proves that the member is alive. A new member is the exception, see

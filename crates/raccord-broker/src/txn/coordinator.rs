@@ -293,7 +293,8 @@ impl TransactionCoordinator {
     /// behind the marker that ends it. `write` must not wait.
     ///
     /// # Errors
-    /// Kafka's code for a producer that is fenced, unknown, or not inside a transaction with these partitions.
+    /// Kafka's code for a producer that is unknown, or not inside a transaction with these partitions. Of a fenced one
+    /// it is INVALID_PRODUCER_EPOCH: writes have never been answered with PRODUCER_FENCED.
     pub fn while_open<T>(
         &self,
         id: &str,
@@ -301,11 +302,15 @@ impl TransactionCoordinator {
         partitions: &[PartitionName],
         write: impl FnOnce() -> T,
     ) -> Result<T, ResponseError> {
-        self.with_known(id, |cell| {
+        let outcome = self.with_known(id, |cell| {
             for partition in partitions {
                 cell.transaction.check_open(producer, partition)?;
             }
             Ok(write())
+        });
+        outcome.map_err(|error| match error {
+            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
+            error => error,
         })
     }
 }

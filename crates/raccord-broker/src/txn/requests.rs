@@ -186,14 +186,7 @@ impl TransactionCoordinator {
         let commit = || self.groups.commit_in_transaction(&request);
         let outcomes = match self.while_open(&request.transactional_id, producer, &at, commit) {
             Ok(outcomes) => outcomes,
-            Err(error) => {
-                // This request has never known PRODUCER_FENCED.
-                let error = match error {
-                    ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
-                    error => error,
-                };
-                vec![Some(error); request.topics.iter().map(|topic| topic.partitions.len()).sum()]
-            }
+            Err(error) => vec![Some(error); request.topics.iter().map(|topic| topic.partitions.len()).sum()],
         };
         let mut codes = outcomes.into_iter().map(|error| error.map_or(0, |error| error.code()));
         let mut topics = Vec::with_capacity(request.topics.len());

@@ -51,6 +51,10 @@ impl BrokerProcess {
     /// kill -9 and start again on the same data and port.
     pub fn crash_and_restart(&mut self) {
         self.crash();
+        self.restart();
+    }
+
+    pub fn restart(&mut self) {
         self.child = spawn_broker(self.dir.path(), self.port);
     }
 
