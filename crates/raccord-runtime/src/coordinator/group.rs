@@ -16,6 +16,8 @@ pub(super) struct GroupState {
     /// The parts of the round's assignment, to look things up.
     connectors: BTreeSet<String>,
     tasks: BTreeSet<TaskId>,
+    /// The last round gave an assignment that could be taken.
+    resolved: bool,
     /// A round is wanted.
     pub rejoin: bool,
     /// A round is under way.
@@ -45,7 +47,7 @@ impl GroupState {
 
     /// Whether the last round stands: work may be started.
     pub fn is_settled(&self) -> bool {
-        self.round.is_some() && !self.joining && !self.rejoin && self.revoking.is_none()
+        self.resolved && !self.joining && !self.rejoin && self.revoking.is_none()
     }
 
     pub fn has_connector(&self, name: &str) -> bool {
@@ -104,6 +106,7 @@ impl Coordinator {
             tasks = round.assignment.tasks.len(),
             "Joined group"
         );
+        self.group.resolved = false;
         if self.config.offset() < round.config_offset || round.failed {
             self.read_config_then_rejoin();
         } else if self.config.offset() != round.config_offset {
@@ -113,6 +116,7 @@ impl Coordinator {
             self.group.connectors = round.assignment.connectors.iter().cloned().collect();
             self.group.tasks = round.assignment.tasks.iter().cloned().collect();
             self.group.clean = true;
+            self.group.resolved = true;
             if round.delay_ms > 0 {
                 let timer = Timer::Rebalance(round.generation);
                 self.timers.set(self.now_ms + round.delay_ms, timer);

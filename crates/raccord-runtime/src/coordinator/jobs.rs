@@ -309,6 +309,8 @@ impl Coordinator {
             return Err((request, HerderError::new(409, format!("Connector {name} already exists"))));
         }
         let mut records: Vec<Record> = Vec::with_capacity(2);
+        // A connector that exists changes its state by other requests, which see to its tasks.
+        let initial_state = initial_state.filter(|_| !exists);
         records.extend(initial_state.map(|state| codec::target(&name, state)));
         records.push(codec::connector(&name, &config));
         let stage = format!("writing a config for connector {name} to the config topic");

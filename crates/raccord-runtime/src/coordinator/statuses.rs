@@ -59,7 +59,9 @@ impl Coordinator {
         if !self.group.is_settled() || !self.group.leader() || !self.group.clean {
             return;
         }
-        let mut waiting = false;
+        // What stops here still has a last word to say.
+        let waiting = self.connectors.keys().any(|name| !self.config.contains(name))
+            || self.tasks.keys().any(|id| !self.config.has_task(id));
         for name in self.status.connectors() {
             let exists = self.config.contains(&name);
             let tasks: Vec<u32> = self.status.tasks(&name).map(|(task, _)| task).collect();
@@ -68,18 +70,14 @@ impl Coordinator {
                 if self.config.has_task(&id) {
                     continue;
                 }
-                if self.tasks.contains_key(&id) {
-                    waiting = true;
-                } else {
+                if !self.tasks.contains_key(&id) {
                     self.unsay(StatusKey::Task(id));
                 }
             }
             if exists || self.status.connector(&name).is_none() {
                 continue;
             }
-            if self.connectors.contains_key(&name) {
-                waiting = true;
-            } else {
+            if !self.connectors.contains_key(&name) {
                 self.unsay(StatusKey::Connector(name));
             }
         }
@@ -89,8 +87,6 @@ impl Coordinator {
             }
             if self.local_tasks_of(&name).is_empty() {
                 self.forget_topics(&name);
-            } else {
-                waiting = true;
             }
         }
         self.group.clean = waiting;

@@ -1,0 +1,292 @@
+//! The source loop: committed offset ≤ contiguous acknowledged prefix, always; everything arrives, in order, at least once.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use raccord_plugin::data::{Position, Record, Text, Value};
+use raccord_plugin::{
+    Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Result, SourceBatch, SourceContext, SourceOffset,
+    SourceTask,
+};
+use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
+use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::stage::{CONVERTER, Clients, Dice, HEADER_CONVERTER, for_each_seed, no_keys, worker};
+
+const STREAMS: u32 = 3;
+const RECORDS: u64 = 250;
+
+/// The outside world: what Kafka has and what is committed.
+#[derive(Default)]
+struct World {
+    /// What was acknowledged, by stream, in the order of acknowledgement.
+    written: BTreeMap<u32, Vec<u64>>,
+    committed: BTreeMap<u32, u64>,
+    /// What the tasks were told is committed.
+    confirmed: BTreeMap<u32, u64>,
+}
+
+impl World {
+    fn has(&self, stream: u32, sequence: u64) -> bool {
+        skipped(sequence) || self.written.get(&stream).is_some_and(|written| written.contains(&sequence))
+    }
+
+    /// The invariant.
+    fn commit(&mut self, stream: u32, sequence: u64) {
+        for earlier in 1..=sequence {
+            assert!(self.has(stream, earlier), "stream {stream}: committed {sequence} but {earlier} was never acknowledged");
+        }
+        self.committed.insert(stream, sequence);
+    }
+
+    fn is_complete(&self) -> bool {
+        (0..STREAMS).all(|stream| (1..=RECORDS).all(|sequence| self.has(stream, sequence)))
+    }
+}
+
+/// Some records cannot be encoded and are skipped by errors.tolerance.
+fn skipped(sequence: u64) -> bool {
+    sequence % 41 == 0
+}
+
+thread_local! {
+    /// For tasks, whose constructors take nothing. A simulation runs on one thread.
+    static STAGE: RefCell<Option<(Arc<Mutex<World>>, Dice)>> = const { RefCell::new(None) };
+}
+
+struct Source {
+    world: Arc<Mutex<World>>,
+    dice: Dice,
+    next: HashMap<u32, u64>,
+}
+
+const SOURCE: Plugin = Plugin {
+    class: "Source",
+    aliases: &[],
+    version: "1",
+    config: no_keys,
+    make: Make::Source {
+        connector: || unreachable!("only tasks run here"),
+        task: || {
+            let (world, dice) = STAGE.with_borrow(|stage| stage.clone()).unwrap();
+            Box::new(Source { world, dice, next: HashMap::new() })
+        },
+    },
+};
+static PLUGINS: &[Plugin] = &[CONVERTER, HEADER_CONVERTER, SOURCE];
+
+fn partition(stream: u32) -> OffsetMap {
+    OffsetMap::from_iter([("stream".to_owned(), stream.into())])
+}
+
+#[async_trait]
+impl SourceTask for Source {
+    async fn open(&mut self, context: SourceContext, _: &RawConfig) -> Result<()> {
+        let partitions: Vec<OffsetMap> = (0..STREAMS).map(partition).collect();
+        for (stream, offset) in context.offsets.offsets(&partitions).await?.into_iter().enumerate() {
+            let committed = offset.and_then(|offset| offset["at"].as_u64()).unwrap_or(0);
+            self.next.insert(stream as u32, committed + 1);
+        }
+        Ok(())
+    }
+
+    async fn poll(&mut self, batch: &mut SourceBatch) -> Result<()> {
+        sleep(Duration::from_millis(self.dice.below(30))).await;
+        for _ in 0..self.dice.below(20) {
+            let stream = self.dice.below(u64::from(STREAMS)) as u32;
+            let next = self.next.get_mut(&stream).unwrap();
+            if *next > RECORDS {
+                continue;
+            }
+            let text = format!("{stream}:{next}{}", if skipped(*next) { "bad" } else { "" });
+            let position = Position { stream, sequence: *next };
+            batch.push(Record::new("t".into(), None, Value::String(Text::from(text)), position), 8);
+            *next += 1;
+            if self.dice.chance(5) {
+                // The record pushed last must come all the same.
+                tokio::task::yield_now().await;
+            }
+        }
+        match self.dice.below(100) {
+            0..5 => Err(Error::retriable("try again")),
+            5 => Err(Error::fatal("cannot go on")),
+            6 => panic!("a defect"),
+            _ => Ok(()),
+        }
+    }
+
+    fn offset(&self, position: Position) -> SourceOffset {
+        let offset = OffsetMap::from_iter([("at".to_owned(), position.sequence.into())]);
+        SourceOffset { partition: partition(position.stream), offset: Some(offset) }
+    }
+
+    async fn committed(&mut self, positions: &[Position]) -> Result<()> {
+        let mut world = self.world.lock();
+        for position in positions {
+            let committed = world.committed.get(&position.stream).copied();
+            assert!(committed >= Some(position.sequence), "confirmed {position:?}, committed {committed:?}");
+            world.confirmed.insert(position.stream, position.sequence);
+        }
+        Ok(())
+    }
+}
+
+struct FlakyProducer {
+    world: Arc<Mutex<World>>,
+    dice: Dice,
+    /// In order: when, ticket, record.
+    on_their_way: VecDeque<(Instant, u64, u32, u64)>,
+    wake: Notify,
+}
+
+#[async_trait]
+impl Producer for FlakyProducer {
+    fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError> {
+        if self.on_their_way.len() > 30 || (!self.on_their_way.is_empty() && self.dice.chance(5)) {
+            return Err(SendError::Full);
+        }
+        if self.dice.chance(1) {
+            return Err(SendError::Rejected(Error::retriable("not now")));
+        }
+        let text = std::str::from_utf8(record.value.unwrap()).unwrap();
+        let (stream, sequence) = text.split_once(':').unwrap();
+        let last = self.on_their_way.back().map_or_else(Instant::now, |last| last.0);
+        let when = last.max(Instant::now()) + Duration::from_millis(self.dice.below(8));
+        self.on_their_way.push_back((when, record.ticket, stream.parse().unwrap(), sequence.parse().unwrap()));
+        Ok(())
+    }
+
+    fn drain_acks(&mut self, acks: &mut Acks) {
+        while let Some((when, ticket, stream, sequence)) = self.on_their_way.front().copied() {
+            if when > Instant::now() {
+                break;
+            }
+            self.on_their_way.pop_front();
+            if self.dice.below(600) == 0 {
+                acks.failed.push((ticket, Error::record("given up")));
+            } else {
+                self.world.lock().written.entry(stream).or_default().push(sequence);
+                acks.delivered.push(ticket);
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    async fn progress(&mut self) {
+        match self.on_their_way.front() {
+            Some((when, ..)) => tokio::time::sleep_until(*when).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn outstanding(&self) -> usize {
+        self.on_their_way.len()
+    }
+}
+
+struct FlakyOffsets {
+    world: Arc<Mutex<World>>,
+    dice: Dice,
+}
+
+#[async_trait]
+impl OffsetReader for FlakyOffsets {
+    async fn offsets(&self, partitions: &[OffsetMap]) -> Result<Vec<Option<OffsetMap>>> {
+        let world = self.world.lock();
+        let offset = |partition: &OffsetMap| {
+            let committed = world.committed.get(&(partition["stream"].as_u64().unwrap() as u32))?;
+            Some(OffsetMap::from_iter([("at".to_owned(), (*committed).into())]))
+        };
+        Ok(partitions.iter().map(offset).collect())
+    }
+}
+
+#[async_trait]
+impl OffsetStore for FlakyOffsets {
+    async fn write(&self, offsets: Vec<SourceOffset>) -> Result<()> {
+        sleep(Duration::from_millis(self.dice.below(if self.dice.chance(20) { 600 } else { 20 }))).await;
+        if self.dice.chance(15) {
+            return Err(Error::retriable("the store is away"));
+        }
+        for SourceOffset { partition, offset } in offsets {
+            let stream = partition["stream"].as_u64().unwrap() as u32;
+            self.world.lock().commit(stream, offset.unwrap()["at"].as_u64().unwrap());
+        }
+        // It may be stored without the task hearing of it.
+        match self.dice.chance(5) {
+            true => Err(Error::retriable("the answer was lost")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Starts the task again and again until everything has arrived.
+async fn simulate(seed: u64, tolerance: &str) {
+    let (world, dice) = (Arc::new(Mutex::new(World::default())), Dice::new(seed));
+    STAGE.set(Some((world.clone(), dice.clone())));
+    let producer = {
+        let (world, dice) = (world.clone(), dice.clone());
+        move || -> Box<dyn Producer> {
+            let (world, dice) = (world.clone(), dice.clone());
+            Box::new(FlakyProducer { world, dice, on_their_way: VecDeque::new(), wake: Notify::new() })
+        }
+    };
+    let kafka = Arc::new(Clients { producer: Some(Box::new(producer)), consumer: None });
+    let config = RawConfig::from([("name", "c"), ("connector.class", "Source"), ("errors.tolerance", tolerance)]);
+    let mut starts = 0;
+    while !world.lock().is_complete() {
+        starts += 1;
+        assert!(starts < 500, "no progress: {:?}", world.lock().committed);
+        let before: BTreeMap<u32, usize> = written_lengths(&world);
+        let (events, mut news) = mpsc::channel(1000);
+        let mut handle = spawn(TaskSpec {
+            id: TaskId { connector: "c".into(), task: 0 },
+            plugin: &SOURCE,
+            plugins: PLUGINS,
+            connector_config: config.clone(),
+            task_config: config.clone(),
+            worker: Arc::new(worker()),
+            kafka: kafka.clone(),
+            offsets: Arc::new(FlakyOffsets { world: world.clone(), dice: dice.clone() }),
+            target: if dice.chance(10) { TaskTarget::Paused } else { TaskTarget::Started },
+            events,
+        });
+        for _ in 0..dice.below(8) {
+            let _ = timeout(Duration::from_millis(dice.below(700)), handle.ended()).await;
+            handle.set_target(if dice.chance(30) { TaskTarget::Paused } else { TaskTarget::Started });
+        }
+        handle.set_target(TaskTarget::Started);
+        let _ = timeout(Duration::from_millis(dice.below(5000)), handle.ended()).await;
+        handle.stop();
+        timeout(Duration::from_secs(2), handle.ended()).await.expect("stops in time");
+        let mut last = None;
+        while let Some((_, event)) = news.recv().await {
+            last = Some(event);
+        }
+        assert!(matches!(last, Some(TaskEvent::Stopped | TaskEvent::Failed(_))), "{last:?}");
+        in_order(&world, &before);
+    }
+}
+
+fn written_lengths(world: &Mutex<World>) -> BTreeMap<u32, usize> {
+    world.lock().written.iter().map(|(stream, written)| (*stream, written.len())).collect()
+}
+
+/// In each run of the task the records of a stream were written in order and once.
+fn in_order(world: &Mutex<World>, before: &BTreeMap<u32, usize>) {
+    for (stream, written) in &world.lock().written {
+        let run = &written[before.get(stream).copied().unwrap_or(0)..];
+        assert!(run.windows(2).all(|pair| pair[0] < pair[1]), "stream {stream} out of order: {run:?}");
+    }
+}
+
+#[test]
+fn committed_offsets_never_pass_what_is_acknowledged() {
+    for_each_seed(|seed| simulate(seed, "all-but-sends"));
+}
