@@ -371,7 +371,7 @@ impl<'a> Tokens<'a> {
             float = true;
             self.at += 1;
             self.first_digit("Decimal point not followed by a digit")?;
-            length += 1 + self.digits();
+            length += self.digits();
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             float = true;

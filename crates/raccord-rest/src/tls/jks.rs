@@ -8,6 +8,7 @@
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
+use super::der::Elements;
 use super::store::{Contents, Identity};
 
 /// The first bytes of a file.
@@ -87,12 +88,12 @@ fn reveal(info: &[u8], password: &str) -> Result<Vec<u8>, String> {
 
 /// The octets in `EncryptedPrivateKeyInfo ::= SEQUENCE { SEQUENCE { OID, NULL }, OCTET STRING }`.
 fn protected_bytes(info: &[u8]) -> Option<&[u8]> {
-    let mut whole = Reader(Reader(info).der(0x30)?);
-    let algorithm = whole.der(0x30)?;
+    let mut whole = Elements(Elements(info).expect(0x30)?);
+    let algorithm = whole.expect(0x30)?;
     if !algorithm.starts_with(&KEY_PROTECTOR) {
         return None;
     }
-    whole.der(0x04)
+    whole.expect(0x04)
 }
 
 /// A password as the format digests it: UTF-16, big-endian.
@@ -136,19 +137,5 @@ impl<'a> Reader<'a> {
             self.short_text()?;
         }
         self.long_bytes().map(|bytes| bytes.to_vec().into())
-    }
-
-    /// The content of a DER element with that tag.
-    fn der(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let [found, length] = *self.take(2)? else { return None };
-        let length = match length {
-            0..=0x7f => usize::from(length),
-            0x81..=0x84 => {
-                let digits = self.take(usize::from(length & 0x7f))?;
-                digits.iter().fold(0usize, |total, digit| total << 8 | usize::from(*digit))
-            }
-            _ => return None,
-        };
-        (found == tag).then(|| self.take(length)).flatten()
     }
 }

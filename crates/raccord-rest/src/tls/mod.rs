@@ -3,6 +3,8 @@
 //! If any key with the listeners' prefix (`listeners.https.` or `admin.listeners.https.`) is set, only keys with the
 //! prefix count; else the worker's plain `ssl.*` keys do.
 
+mod der;
+mod ec;
 mod jks;
 mod pem;
 mod store;

@@ -10,7 +10,7 @@ use raccord_plugin::{Error, RawConfig};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::{jks, pem};
+use super::{ec, jks, pem};
 
 /// The largest store that is read.
 const MAX_STORE_BYTES: u64 = 16 * 1024 * 1024;
@@ -51,8 +51,18 @@ pub(super) struct Contents {
     pub(super) trusted: Vec<CertificateDer<'static>>,
 }
 
-/// The first private key of the key store with its chain.
+/// The first private key of the key store with its chain, in a form that can be used.
 pub(super) fn identity(keys: &Keys<'_>) -> Result<Identity, Error> {
+    let mut identity = stored_identity(keys)?;
+    if let (PrivateKeyDer::Pkcs8(key), Some(own)) = (&identity.key, identity.chain.first())
+        && let Some(complete) = ec::with_public_key(key.secret_pkcs8_der(), own)
+    {
+        identity.key = PrivatePkcs8KeyDer::from(complete).into();
+    }
+    Ok(identity)
+}
+
+fn stored_identity(keys: &Keys<'_>) -> Result<Identity, Error> {
     let key_password = keys.get("ssl.key.password");
     if let Some(key) = keys.get("ssl.keystore.key") {
         require_pem(keys, "ssl.keystore.type", "ssl.keystore.key")?;
