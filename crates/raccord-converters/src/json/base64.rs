@@ -1,20 +1,23 @@
 //! Base64 as Jackson reads it: white space between groups of four, padding demanded, more after the padding.
 
-/// Decodes the text.
+const SPACE: u16 = 0x20;
+const PAD: u16 = b'=' as u16;
+
+/// Decodes the text, which Jackson trims and goes over by UTF-16 units.
 ///
 /// # Errors
 /// The text of Jackson's exception.
 pub(super) fn decode(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let mut chars = text.chars();
+    let mut chars = text.trim_matches(|char| char <= ' ').encode_utf16();
     loop {
-        let Some(first) = chars.by_ref().find(|char| *char > ' ') else { return Ok(out) };
+        let Some(first) = chars.by_ref().find(|char| *char > SPACE) else { return Ok(out) };
         let mut bits = digit(first, 1)?;
         bits = bits << 6 | digit(chars.next().ok_or_else(truncated)?, 2)?;
         match chars.next().ok_or_else(truncated)? {
-            '=' => {
+            PAD => {
                 match chars.next().ok_or_else(truncated)? {
-                    '=' => out.push((bits >> 4) as u8),
+                    PAD => out.push((bits >> 4) as u8),
                     other => return Err(illegal(other, 4, Some("expected padding character '='"))),
                 }
                 continue;
@@ -22,7 +25,7 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, String> {
             third => bits = bits << 6 | digit(third, 3)?,
         }
         match chars.next().ok_or_else(truncated)? {
-            '=' => out.extend_from_slice(&[(bits >> 10) as u8, (bits >> 2) as u8]),
+            PAD => out.extend_from_slice(&[(bits >> 10) as u8, (bits >> 2) as u8]),
             fourth => {
                 bits = bits << 6 | digit(fourth, 4)?;
                 out.extend_from_slice(&bits.to_be_bytes()[1..]);
@@ -31,19 +34,19 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-fn digit(char: char, place: u32) -> Result<u32, String> {
-    match char {
-        'A'..='Z' => Ok(char as u32 - 'A' as u32),
-        'a'..='z' => Ok(char as u32 - 'a' as u32 + 26),
-        '0'..='9' => Ok(char as u32 - '0' as u32 + 52),
-        '+' => Ok(62),
-        '/' => Ok(63),
-        _ => Err(illegal(char, place, None)),
-    }
+fn digit(unit: u16, place: u32) -> Result<u32, String> {
+    Ok(match u8::try_from(unit) {
+        Ok(byte @ b'A'..=b'Z') => u32::from(byte - b'A'),
+        Ok(byte @ b'a'..=b'z') => u32::from(byte - b'a') + 26,
+        Ok(byte @ b'0'..=b'9') => u32::from(byte - b'0') + 52,
+        Ok(b'+') => 62,
+        Ok(b'/') => 63,
+        _ => return Err(illegal(unit, place, None)),
+    })
 }
 
-fn illegal(char: char, place: u32, more: Option<&str>) -> String {
-    let code = char as u32;
+fn illegal(code: u16, place: u32, more: Option<&str>) -> String {
+    let char = char::from_u32(code.into()).unwrap_or(char::REPLACEMENT_CHARACTER);
     let base = if char <= ' ' {
         format!(
             "Illegal white space character (code 0x{code:x}) as character #{place} of 4-char base64 unit: can only \
@@ -81,6 +84,7 @@ mod tests {
         check("YWI=", Some(b"ab"));
         check("YWJj", Some(b"abc"));
         check(" YWJj\nYQ== ", Some(b"abca"));
+        check("AAE ", None);
         check("YQ==YQ==", Some(b"aa"));
         check("YR==", Some(b"a"));
         for bad in ["Y", "YQ", "YQ=", "YW I=", "=Q==", "Y=", "YQ=x", "ab*d", "ab_d"] {

@@ -11,6 +11,7 @@ use raccord_plugin::Error;
 use super::node::Node;
 use super::{SERIALIZATION_EXCEPTION, unicode};
 
+mod name;
 mod number;
 mod string;
 
@@ -32,6 +33,8 @@ pub(super) struct ReadError {
 
 pub(super) const PARSE_EXCEPTION: &str = "com.fasterxml.jackson.core.JsonParseException";
 pub(super) const EOF_EXCEPTION: &str = "com.fasterxml.jackson.core.io.JsonEOFException";
+const VALID_VALUE: &str =
+    "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
 const CONSTRAINTS_EXCEPTION: &str = "com.fasterxml.jackson.core.exc.StreamConstraintsException";
 
 impl ReadError {
@@ -53,7 +56,16 @@ pub(super) fn parse(input: &Bytes) -> Read<Node> {
     let input = unicode::to_utf8(input)
         .map_err(|message| Box::new(ReadError { class: "java.io.CharConversionException", message }))?;
     let text = Text::from_utf8(input.clone()).ok();
-    Reader { bytes: &input, text: text.as_ref(), at: 0, line: 1, line_start: 0, last_token: "null" }.read()
+    Reader {
+        bytes: &input,
+        text: text.as_ref(),
+        at: 0,
+        line: 1,
+        line_start: 0,
+        last_token: "null",
+        in_string: false,
+    }
+    .read()
 }
 
 struct Reader<'a> {
@@ -65,6 +77,8 @@ struct Reader<'a> {
     line_start: usize,
     /// The token read last, as messages about an early end name it.
     last_token: &'static str,
+    /// Whether a string was begun and not ended.
+    in_string: bool,
 }
 
 /// An array or object that is not finished, with where it began.
@@ -215,9 +229,12 @@ impl Reader<'_> {
     /// Reads a key and its colon, and goes to the value.
     fn field(&mut self, key: &mut Text) -> Read<()> {
         if self.bytes.get(self.at) != Some(&b'"') {
-            return Err(self.unexpected(self.at, "was expecting double-quote to start field name"));
+            let (char, _) = self.decode(self.at)?;
+            let comment = "was expecting double-quote to start field name";
+            let message = format!("Unexpected character ({}): {comment}", describe(char));
+            return Err(self.error(PARSE_EXCEPTION, message, self.at));
         }
-        let name = self.string(true)?;
+        let name = self.name()?;
         let length = name.encode_utf16().count();
         if length > MAX_NAME_LENGTH {
             return Err(self.constraint(format!(
@@ -251,7 +268,7 @@ impl Reader<'_> {
             b'{' => return Ok(Begun::Object),
             b'[' => return Ok(Begun::Array),
             b'"' => {
-                let text = self.string(false)?;
+                let text = self.string()?;
                 self.last_token = "VALUE_STRING";
                 Node::Text(text)
             }
@@ -310,8 +327,6 @@ impl Reader<'_> {
     }
 
     fn unexpected_value(&mut self, byte: u8, inside: Option<&Open>) -> Box<ReadError> {
-        const VALID: &str =
-            "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
         let start = self.at;
         match byte {
             b']' | b'}' if inside.is_none() => {
@@ -327,7 +342,7 @@ impl Reader<'_> {
             _ => {
                 let char = char::from(byte);
                 if !is_identifier_start(char) {
-                    return self.unexpected(start, VALID);
+                    return self.unexpected(start, VALID_VALUE);
                 }
                 self.at += 1;
                 self.unrecognized(char.to_string(), start)
@@ -438,9 +453,12 @@ fn describe(char: char) -> String {
 }
 
 fn is_identifier_start(char: char) -> bool {
-    char.is_alphabetic() || matches!(char, '_' | '$' | '¢' | '£' | '¤' | '¥')
+    char.is_alphabetic() || matches!(char, '_' | '$' | '¢' | '£' | '¤' | '¥' | '\u{20a0}'..='\u{20c0}')
 }
 
 fn is_identifier_part(char: char) -> bool {
-    is_identifier_start(char) || char.is_numeric() && !matches!(char, '²' | '³' | '¹' | '¼' | '½' | '¾')
+    let ignorable = matches!(char, '\0'..='\u{8}' | '\u{e}'..='\u{1b}' | '\u{7f}'..='\u{9f}');
+    is_identifier_start(char)
+        || ignorable
+        || char.is_numeric() && !matches!(char, '²' | '³' | '¹' | '¼' | '½' | '¾')
 }

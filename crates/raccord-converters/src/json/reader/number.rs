@@ -4,7 +4,9 @@ use num_bigint::BigInt;
 use raccord_data::Decimal;
 
 use super::super::node::Node;
-use super::{EOF_EXCEPTION, MAX_NUMBER_LENGTH, PARSE_EXCEPTION, Read, ReadError, Reader, describe};
+use super::{
+    EOF_EXCEPTION, MAX_NUMBER_LENGTH, PARSE_EXCEPTION, Read, ReadError, Reader, VALID_VALUE, describe,
+};
 
 impl Reader<'_> {
     /// Reads a number; the reader stands on its sign or first digit.
@@ -73,6 +75,7 @@ impl Reader<'_> {
         match self.bytes.get(self.at) {
             Some(b'0'..=b'9') => Ok(()),
             None => Err(self.ended_in_number()),
+            Some(b'.') => Err(self.unexpected(self.at, VALID_VALUE)),
             Some(b'I') => Err(match self.bytes.get(self.at + 1) {
                 Some(b'N') => self.non_standard("-INF", start, 3),
                 Some(b'n') => self.non_standard("-Infinity", start, 3),

@@ -8,32 +8,28 @@ use super::{EOF_EXCEPTION, MAX_STRING_LENGTH, PARSE_EXCEPTION, Read, ReadError, 
 impl Reader<'_> {
     /// Reads a string; the reader stands on the opening quote. Surrogates that lack their half become U+FFFD, since
     /// text here is Unicode proper.
-    pub(super) fn string(&mut self, is_name: bool) -> Read<Text> {
+    pub(super) fn string(&mut self) -> Read<Text> {
         self.at += 1;
+        self.in_string = true;
         let start = self.at;
         if let Some(text) = self.text {
             let end = find_special(self.bytes, start);
             if self.bytes.get(end) == Some(&b'"') {
                 self.at = end + 1;
-                return self.checked(text.slice(start, end), is_name);
+                self.in_string = false;
+                return self.checked(text.slice(start, end));
             }
         }
         let mut units: Vec<u16> = Vec::new();
         loop {
             let Some(byte) = self.bytes.get(self.at).copied() else {
-                return Err(self.ended_in_string(start, is_name));
+                let message = "Unexpected end-of-input in VALUE_STRING".to_owned();
+                return Err(self.error(EOF_EXCEPTION, message, self.bytes.len()));
             };
             match byte {
                 b'"' => break,
                 b'\\' => units.push(self.escape()?),
-                0..=0x1f => {
-                    let what = if is_name { "name" } else { "string value" };
-                    let message = format!(
-                        "Illegal unquoted character ({}): has to be escaped using backslash to be included in {what}",
-                        describe(char::from(byte))
-                    );
-                    return Err(self.error(PARSE_EXCEPTION, message, self.at));
-                }
+                0..=0x1f => return Err(self.unquoted(byte, "string value")),
                 0x20..=0x7f => {
                     units.push(u16::from(byte));
                     self.at += 1;
@@ -46,11 +42,21 @@ impl Reader<'_> {
             }
         }
         self.at += 1;
-        self.checked(String::from_utf16_lossy(&units).into(), is_name)
+        self.in_string = false;
+        self.checked(String::from_utf16_lossy(&units).into())
     }
 
-    fn checked(&self, text: Text, is_name: bool) -> Read<Text> {
-        if is_name || text.len() <= MAX_STRING_LENGTH {
+    /// The complaint about a control character in a string.
+    pub(super) fn unquoted(&self, byte: u8, what: &str) -> Box<ReadError> {
+        let message = format!(
+            "Illegal unquoted character ({}): has to be escaped using backslash to be included in {what}",
+            describe(char::from(byte))
+        );
+        self.error(PARSE_EXCEPTION, message, self.at)
+    }
+
+    fn checked(&self, text: Text) -> Read<Text> {
+        if text.len() <= MAX_STRING_LENGTH {
             return Ok(text);
         }
         let length = text.encode_utf16().count();
@@ -63,17 +69,8 @@ impl Reader<'_> {
         )))
     }
 
-    fn ended_in_string(&self, start: usize, is_name: bool) -> Box<ReadError> {
-        let message = match (is_name, start == self.bytes.len()) {
-            (true, true) => "Unexpected end-of-input: was expecting closing '\"' for name",
-            (true, false) => "Unexpected end-of-input in field name",
-            (false, _) => "Unexpected end-of-input in VALUE_STRING",
-        };
-        self.error(EOF_EXCEPTION, message.to_owned(), self.bytes.len())
-    }
-
     /// Reads what follows a backslash: one UTF-16 unit.
-    fn escape(&mut self) -> Read<u16> {
+    pub(super) fn escape(&mut self) -> Read<u16> {
         let ended = |reader: &Self| {
             let message = "Unexpected end-of-input in character escape sequence".to_owned();
             reader.error(EOF_EXCEPTION, message, reader.bytes.len())
@@ -113,32 +110,62 @@ impl Reader<'_> {
 
     /// Decodes the character at that place as Jackson does, which lets overlong forms pass. Gives its length.
     pub(super) fn decode(&self, at: usize) -> Read<(char, usize)> {
-        let first = u32::from(self.bytes[at]);
-        let (length, mut code) = match first {
-            0..=0x7f => return Ok((char::from(first as u8), 1)),
-            0xc0..=0xdf => (2, first & 0x1f),
-            0xe0..=0xef => (3, first & 0x0f),
-            0xf0..=0xf7 => (4, first & 0x07),
-            _ => {
-                let message = format!("Invalid UTF-8 start byte 0x{first:x}");
-                return Err(self.error(PARSE_EXCEPTION, message, at + 1));
+        decode(&self.bytes[at..]).map_err(|malformed| match malformed {
+            Malformed::Start(byte) => {
+                self.error(PARSE_EXCEPTION, format!("Invalid UTF-8 start byte 0x{byte:x}"), at + 1)
             }
-        };
-        for place in at + 1..at + length {
-            let Some(byte) = self.bytes.get(place).copied() else {
-                let message = "Unexpected end-of-input in VALUE_STRING".to_owned();
-                return Err(self.error(EOF_EXCEPTION, message, self.bytes.len()));
-            };
-            if byte & 0xc0 != 0x80 {
-                let message = format!("Invalid UTF-8 middle byte 0x{byte:x}");
-                return Err(self.error(PARSE_EXCEPTION, message, place + 1));
+            Malformed::Middle(index) => {
+                let message = format!("Invalid UTF-8 middle byte 0x{:x}", self.bytes[at + index]);
+                self.error(PARSE_EXCEPTION, message, at + index + 1)
             }
-            code = code << 6 | u32::from(byte & 0x3f);
-        }
-        if length == 3 && (0xd800..0xe000).contains(&code) {
-            let message = format!("Invalid UTF-8: Illegal surrogate character 0x{code:x}");
-            return Err(self.error(PARSE_EXCEPTION, message, at + length));
-        }
-        Ok((char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), length))
+            Malformed::Surrogate(code) => {
+                let message = format!("Invalid UTF-8: Illegal surrogate character 0x{code:x}");
+                self.error(PARSE_EXCEPTION, message, at + 3)
+            }
+            Malformed::Ended => {
+                let message = format!("Unexpected end-of-input in {}", self.decoding());
+                self.error(EOF_EXCEPTION, message, self.bytes.len())
+            }
+        })
     }
+
+    /// What an early end inside a character is said to end: the string, or the token before a bare word.
+    fn decoding(&self) -> &'static str {
+        if self.in_string { "VALUE_STRING" } else { self.last_token }
+    }
+}
+
+/// What is wrong with a character's bytes.
+pub(super) enum Malformed {
+    /// This is no first byte.
+    Start(u8),
+    /// The byte at that index does not go on with the character.
+    Middle(usize),
+    /// A surrogate was encoded by itself.
+    Surrogate(u32),
+    /// The input ends inside the character.
+    Ended,
+}
+
+/// Decodes the first character of some bytes, of which there is one at least.
+pub(super) fn decode(bytes: &[u8]) -> Result<(char, usize), Malformed> {
+    let first = u32::from(bytes[0]);
+    let (length, mut code) = match first {
+        0..=0x7f => return Ok((char::from(first as u8), 1)),
+        0xc0..=0xdf => (2, first & 0x1f),
+        0xe0..=0xef => (3, first & 0x0f),
+        0xf0..=0xf7 => (4, first & 0x07),
+        _ => return Err(Malformed::Start(bytes[0])),
+    };
+    for index in 1..length {
+        let byte = *bytes.get(index).ok_or(Malformed::Ended)?;
+        if byte & 0xc0 != 0x80 {
+            return Err(Malformed::Middle(index));
+        }
+        code = code << 6 | u32::from(byte & 0x3f);
+    }
+    if length == 3 && (0xd800..0xe000).contains(&code) {
+        return Err(Malformed::Surrogate(code));
+    }
+    Ok((char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), length))
 }
