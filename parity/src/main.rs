@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,9 @@ use raccord_parity::peers::Peers;
 use raccord_parity::run::{recording_path, run_all};
 use raccord_parity::scenario::{Scenario, load, recorded_dir};
 use raccord_parity::worker::WorkerKind;
+
+/// How long the real worker is waited for: as long as the scenario allows.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 #[derive(Parser)]
 #[command(about = "Compares raccord with the real Kafka Connect 4.3.1")]
@@ -52,6 +56,9 @@ struct Suite {
     /// Only scenarios whose names contain this text; may be given several times
     #[arg(long)]
     only: Vec<String>,
+    /// The longest wait for what a step expects of ours, in seconds
+    #[arg(long, default_value_t = 30)]
+    patience: u64,
     /// Write what ours did to this folder, in the form of the recordings
     #[arg(long)]
     save: Option<PathBuf>,
@@ -106,7 +113,8 @@ fn run_suite(name: &str, suite: &Suite) -> Result<bool> {
             BrokerChoice::Kafka => BrokerKind::Kafka(Peers::find()?),
             BrokerChoice::Raccord => BrokerKind::Raccord(binary.clone()),
         };
-    compare_with_ours(&scenarios, &expected, &broker, binary, suite.save.as_deref())
+    let patience = Duration::from_secs(suite.patience);
+    compare_with_ours(&scenarios, &expected, &broker, binary, patience, suite.save.as_deref())
 }
 
 #[allow(clippy::print_stdout)] // A command-line program's report.
@@ -114,24 +122,30 @@ fn record(scenarios: &[Scenario], folder: &Path) -> Result<bool> {
     std::fs::create_dir_all(folder)?;
     let peers = Peers::find()?;
     let (mut exchanges, mut failures) = (0, 0);
-    run_all(scenarios, &BrokerKind::Kafka(peers.clone()), &WorkerKind::Kafka(peers), |scenario, outcome| {
-        match outcome {
-            Ok(recording) => {
-                println!("{}: {} exchanges", scenario.name, recording.exchanges.len());
-                for exchange in recording.exchanges.iter().filter(|exchange| exchange.timed_out) {
-                    println!("{}: NOT REACHED: {} {:?}", scenario.name, exchange.step, exchange.body);
+    run_all(
+        scenarios,
+        &BrokerKind::Kafka(peers.clone()),
+        &WorkerKind::Kafka(peers),
+        PATIENCE,
+        |scenario, outcome| {
+            match outcome {
+                Ok(recording) => {
+                    println!("{}: {} exchanges", scenario.name, recording.exchanges.len());
+                    for exchange in recording.exchanges.iter().filter(|exchange| exchange.timed_out) {
+                        println!("{}: NOT REACHED: {} {:?}", scenario.name, exchange.step, exchange.body);
+                        failures += 1;
+                    }
+                    exchanges += recording.exchanges.len();
+                    write_recording(folder, &recording)?;
+                }
+                Err(error) => {
+                    println!("{}: FAILED: {error:#}", scenario.name);
                     failures += 1;
                 }
-                exchanges += recording.exchanges.len();
-                write_recording(folder, &recording)?;
             }
-            Err(error) => {
-                println!("{}: FAILED: {error:#}", scenario.name);
-                failures += 1;
-            }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     println!("{exchanges} exchanges recorded, {failures} scenarios failed");
     Ok(failures == 0)
 }
@@ -139,11 +153,17 @@ fn record(scenarios: &[Scenario], folder: &Path) -> Result<bool> {
 fn run_real(scenarios: &[Scenario]) -> Result<IndexMap<String, Recording>> {
     let peers = Peers::find()?;
     let mut recordings = IndexMap::new();
-    run_all(scenarios, &BrokerKind::Kafka(peers.clone()), &WorkerKind::Kafka(peers), |scenario, outcome| {
-        let recording = outcome.with_context(|| format!("the real worker in {}", scenario.name))?;
-        recordings.insert(scenario.name.clone(), recording);
-        Ok(())
-    })?;
+    run_all(
+        scenarios,
+        &BrokerKind::Kafka(peers.clone()),
+        &WorkerKind::Kafka(peers),
+        PATIENCE,
+        |scenario, outcome| {
+            let recording = outcome.with_context(|| format!("the real worker in {}", scenario.name))?;
+            recordings.insert(scenario.name.clone(), recording);
+            Ok(())
+        },
+    )?;
     Ok(recordings)
 }
 
@@ -165,10 +185,11 @@ fn compare_with_ours(
     expected: &IndexMap<String, Recording>,
     broker: &BrokerKind,
     binary: PathBuf,
+    patience: Duration,
     save: Option<&Path>,
 ) -> Result<bool> {
     let mut total = Outcome::default();
-    run_all(scenarios, broker, &WorkerKind::Raccord(binary), |scenario, outcome| {
+    run_all(scenarios, broker, &WorkerKind::Raccord(binary), patience, |scenario, outcome| {
         let expected = &expected[&scenario.name];
         let outcome = match outcome {
             Ok(actual) => {

@@ -327,7 +327,9 @@ fn status_only_for_server_pages(expected: &mut Exchange, actual: &mut Exchange) 
 }
 
 fn any_text_for_null_pointers(expected: &mut Exchange, actual: &mut Exchange) {
-    let message = |e: &Exchange| e.body.as_ref().and_then(|b| b.get("message")).and_then(Value::as_str).map(str::to_owned);
+    let message = |e: &Exchange| {
+        e.body.as_ref().and_then(|b| b.get("message")).and_then(Value::as_str).map(str::to_owned)
+    };
     if message(expected).is_some_and(|text| text.starts_with("Cannot invoke \"")) {
         for exchange in [expected, actual] {
             each_field(exchange, &["message"], |message| *message = json!("{{null pointer}}"));
@@ -396,7 +398,9 @@ fn hide_locations(message: &mut Value) {
     const START: &str = "location='file:";
     if let Value::String(text) = message {
         let parts: Vec<&str> = text.split(START).collect();
-        let rest = parts[1..].iter().map(|part| format!("{START}{{{{plugins}}}}{}", &part[part.find('\'').unwrap_or(0)..]));
+        let rest = parts[1..]
+            .iter()
+            .map(|part| format!("{START}{{{{plugins}}}}{}", &part[part.find('\'').unwrap_or(0)..]));
         *text = std::iter::once(parts[0].to_owned()).chain(rest).collect();
     }
 }
@@ -437,10 +441,13 @@ mod tests {
         let hidden = "no x, available are: PluginDesc{location='file:{{plugins}}'}, PluginDesc{location='file:{{plugins}}'}";
         check(Stage::Record, json!({"message": message}), json!({"message": hidden}));
         check(Stage::Compare, json!({"message": message}), json!({"message": "no x, available are:"}));
-        let status = r#"{"state":"FAILED","trace":"a: b\n\tat x\nCaused by: y","generation":12,"version":"1"}"#;
-        let hidden = r#"{"state":"FAILED","trace":"a: b\nCaused by: y","generation":"{{generation}}","version":"1"}"#;
+        let status =
+            r#"{"state":"FAILED","trace":"a: b\n\tat x\nCaused by: y","generation":12,"version":"1"}"#;
+        let hidden =
+            r#"{"state":"FAILED","trace":"a: b\nCaused by: y","generation":"{{generation}}","version":"1"}"#;
         let mut exchange: Exchange =
-            serde_json::from_value(json!({"step": "internal topic status of x", "body": {"k": [status]}})).unwrap();
+            serde_json::from_value(json!({"step": "internal topic status of x", "body": {"k": [status]}}))
+                .unwrap();
         for_recording(&mut exchange);
         assert_eq!(exchange.body, Some(json!({"k": [hidden]})));
         check(Stage::Compare, json!({"version": "1"}), json!({"version": "1"}));

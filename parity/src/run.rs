@@ -23,7 +23,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(100);
 const DEFAULT_WITHIN_S: u64 = 30;
 const POLL: Duration = Duration::from_millis(100);
 
-/// Runs scenarios on a broker of their own, one worker after the other, and calls `done` with each outcome.
+/// Runs scenarios on a broker of their own, one worker after the other, and calls `done` with each outcome. `patience`
+/// bounds how long a step waits for what it expects, whatever the scenario allows.
 ///
 /// The system gets a broker to itself because connector names decide consumer groups, hash orders and internal
 /// topics' bytes: two systems on one broker could not use the same names.
@@ -34,6 +35,7 @@ pub fn run_all(
     scenarios: &[Scenario],
     broker: &BrokerKind,
     worker: &WorkerKind,
+    patience: Duration,
     mut done: impl FnMut(&Scenario, Result<Recording>) -> Result<()>,
 ) -> Result<()> {
     let scratch = Scratch::new()?;
@@ -53,11 +55,13 @@ pub fn run_all(
             }
         };
         for scenario in group {
-            let folder = scratch.path().join("files").join(&scenario.name);
+            // The last part keeps one scenario's folder from being the beginning of another's.
+            let folder = scratch.path().join("files").join(&scenario.name).join("f");
             std::fs::create_dir_all(&folder)?;
             let mut names = names.clone();
             names.set("dir", &folder.display().to_string());
-            let mut run = Run { worker: &worker, kafka: Kafka::new(&broker.bootstrap), folder, names };
+            let mut run =
+                Run { worker: &worker, kafka: Kafka::new(&broker.bootstrap), folder, names, patience };
             let recording = run.scenario(scenario);
             let cleaned = match scenario.leaves_connectors {
                 true => Ok(()),
@@ -78,6 +82,7 @@ struct Run<'a> {
     kafka: Kafka,
     folder: PathBuf,
     names: Names,
+    patience: Duration,
 }
 
 impl Run<'_> {
@@ -99,7 +104,8 @@ impl Run<'_> {
     }
 
     fn step(&mut self, step: &Step) -> Result<Option<Exchange>> {
-        let limit = Duration::from_secs(step.within_s.unwrap_or(DEFAULT_WITHIN_S));
+        std::thread::sleep(Duration::from_secs(step.wait_s));
+        let limit = Duration::from_secs(step.within_s.unwrap_or(DEFAULT_WITHIN_S)).min(self.patience);
         if let Some(line) = &step.request {
             return self.request(step, line, limit).map(Some);
         }
@@ -115,34 +121,34 @@ impl Run<'_> {
             self.kafka.produce(&produce.topic, &produce.records, &self.names)?;
             return Ok(None);
         }
-        let (line, body, timely) = if let Some(consume) = &step.consume {
+        let (body, timely) = if let Some(consume) = &step.consume {
             let (timely, records) = until(limit, || {
                 let records = self.kafka.read(&consume.topic)?;
                 Ok((records.len() >= consume.count, records))
             })?;
             let shown = records.iter().map(|r| show_record(r, &self.names)).collect();
-            (format!("records of {}", consume.topic), Value::Array(shown), timely)
+            (Value::Array(shown), timely)
         } else if let Some(internal) = &step.internal {
             let (timely, shown) = self.internal(internal, limit)?;
-            (format!("internal topic {} of {}", internal.topic, internal.key_contains), shown, timely)
+            (shown, timely)
         } else if let Some(group) = &step.group {
             let (timely, offsets) = until(limit, || {
                 let offsets = self.kafka.committed(&group.id, &group.topic, group.until.len())?;
                 Ok((offsets == group.until, offsets))
             })?;
-            (format!("committed offsets of {} in {}", group.id, group.topic), json!(offsets), timely)
+            (json!(offsets), timely)
         } else if let Some(read) = &step.read {
             let path = self.folder.join(&read.path);
             let (timely, bytes) = until(limit, || {
                 let bytes = std::fs::read(&path).unwrap_or_default();
                 Ok((bytes.len() as u64 >= read.bytes, bytes))
             })?;
-            (format!("file {}", read.path), show(Some(&bytes), &self.names), timely)
+            (show(Some(&bytes), &self.names), timely)
         } else {
             bail!("the step says nothing to do: {step:?}");
         };
         Ok(Some(Exchange {
-            step: line,
+            step: step.line().context("a step that reads has a line")?,
             note: step.note.clone(),
             sent_headers: Default::default(),
             sent: None,

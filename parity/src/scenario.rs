@@ -51,6 +51,9 @@ pub struct Step {
     pub listener: Option<String>,
     /// What the answer has to hold; the request (or the read) is repeated until then.
     pub until: Option<IndexMap<String, Value>>,
+    /// How long to wait before the step, in seconds: for what must not happen there is nothing to wait for.
+    #[serde(default)]
+    pub wait_s: u64,
     /// How long to repeat, in seconds.
     pub within_s: Option<u64>,
     /// True when the answer is only waited for and says nothing worth comparing.
@@ -70,6 +73,25 @@ pub struct Step {
     pub group: Option<Group>,
     /// Reads a file of the scratch folder.
     pub read: Option<ReadFile>,
+}
+
+impl Step {
+    /// The step in a line, as recordings name it; nothing for steps that only prepare others.
+    pub fn line(&self) -> Option<String> {
+        if let Some(request) = &self.request {
+            return Some(request.clone());
+        }
+        if let Some(consume) = &self.consume {
+            return Some(format!("records of {}", consume.topic));
+        }
+        if let Some(internal) = &self.internal {
+            return Some(format!("internal topic {} of {}", internal.topic, internal.key_contains));
+        }
+        if let Some(group) = &self.group {
+            return Some(format!("committed offsets of {} in {}", group.id, group.topic));
+        }
+        self.read.as_ref().map(|read| format!("file {}", read.path))
+    }
 }
 
 /// A change of one file below the scratch folder.
