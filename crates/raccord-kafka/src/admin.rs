@@ -11,7 +11,6 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::config::ClientConfig;
-use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::classify::{admin_error, classify};
@@ -54,29 +53,6 @@ impl RdAdmin {
             .await
             .map_err(|error| Error::fatal(format!("interrupted while trying to {doing}")).caused_by(error))?
             .map_err(|error| admin_error(&doing, error.code, error.message))
-    }
-
-    /// The number of partitions of those of the topics that exist.
-    async fn partition_counts(&self, names: Vec<String>) -> Result<Vec<(String, i32)>> {
-        let client = self.client.clone();
-        let metadata = tokio::task::spawn_blocking(move || {
-            names
-                .into_iter()
-                .map(|name| {
-                    let metadata = client.inner().fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
-                    let count = metadata
-                        .topics()
-                        .iter()
-                        .find(|topic| topic.name() == name && topic.error().is_none());
-                    Ok(count.map(|topic| (name, topic.partitions().len() as i32)))
-                })
-                .filter_map(std::result::Result::transpose)
-                .collect::<std::result::Result<Vec<_>, KafkaError>>()
-        });
-        metadata
-            .await
-            .map_err(|error| Error::fatal("interrupted while describing topics").caused_by(error))?
-            .map_err(|error| classify("describe topics", &error))
     }
 
     /// The configs of a topic by name.
@@ -127,8 +103,12 @@ impl Admin for RdAdmin {
     }
 
     async fn describe_topics(&self, names: &[&str]) -> Result<Vec<TopicDescription>> {
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let counts = self.partition_counts(names).await?;
+        let wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let counts = self
+            .native(format!("describe topics {}", names.join(", ")), move |client| {
+                native::describe_topics(client, &wanted, REQUEST_TIMEOUT)
+            })
+            .await?;
         Ok(counts.into_iter().map(|(name, partitions)| TopicDescription { name, partitions }).collect())
     }
 

@@ -219,6 +219,62 @@ pub fn list_offsets(
     }
 }
 
+/// The number of partitions of those of the topics that exist. Unlike a request for metadata this creates none.
+///
+/// # Errors
+/// What the broker answered, also for a single topic unless it says that the topic does not exist.
+pub fn describe_topics(
+    client: &impl Client,
+    names: &[String],
+    timeout: Duration,
+) -> NativeResult<Vec<(String, i32)>> {
+    let invalid = |_| NativeError::new(RDKafkaRespErr::RD_KAFKA_RESP_ERR__INVALID_ARG, None);
+    let names = names
+        .iter()
+        .map(|name| CString::new(name.as_str()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(invalid)?;
+    let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+    let client = client.handle();
+    // SAFETY: the client outlives the call; the collection copies the names and is destroyed once; results live as long as
+    // the event.
+    unsafe {
+        let (queue, options) = (Queue::new(client), Options::new(client, timeout));
+        let collection = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+        rd::rd_kafka_DescribeTopics(client, collection, options.0.as_ptr(), queue.0.as_ptr());
+        rd::rd_kafka_TopicCollection_destroy(collection);
+        let event = Event::wait(&queue, timeout)?;
+        let mut count = 0;
+        let result = rd::rd_kafka_event_DescribeTopics_result(event.0.as_ptr());
+        let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        (0..count).filter_map(|index| description(*topics.add(index)).transpose()).collect()
+    }
+}
+
+/// # Safety
+/// The description is live.
+unsafe fn description(topic: *const rd::rd_kafka_TopicDescription_t) -> NativeResult<Option<(String, i32)>> {
+    // SAFETY: by the contract above.
+    unsafe {
+        let error = rd::rd_kafka_TopicDescription_error(topic);
+        let code = if error.is_null() {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+        } else {
+            rd::rd_kafka_error_code(error)
+        };
+        match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {
+                let mut partitions = 0;
+                rd::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
+                let name = text(rd::rd_kafka_TopicDescription_name(topic)).unwrap_or_default();
+                Ok(Some((name, partitions as i32)))
+            }
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => Ok(None),
+            code => Err(NativeError::new(code, text(rd::rd_kafka_error_string(error)))),
+        }
+    }
+}
+
 /// The three requests about a group's offsets.
 enum GroupRequest<'a> {
     List,

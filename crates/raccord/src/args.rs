@@ -39,8 +39,10 @@ pub enum Command {
 
 /// `raccord quickstart`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  raccord quickstart\n  raccord quickstart --data-dir /srv/raccord --rest-port 18083\n  \
-    raccord quickstart --kafka broker1:9092,broker2:9092")]
+#[command(
+    after_help = "Examples:\n  raccord quickstart\n  raccord quickstart --data-dir /srv/raccord --rest-port 18083\n  \
+    raccord quickstart --kafka broker1:9092,broker2:9092"
+)]
 pub struct Quickstart {
     /// Port of the embedded broker
     #[arg(long, default_value_t = 9092, value_name = "PORT", conflicts_with = "kafka")]

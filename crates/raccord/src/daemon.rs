@@ -12,8 +12,13 @@ pub fn start(name: &str) -> Result<()> {
     let folder = std::env::var("LOG_DIR").unwrap_or_else(|_| "logs".to_owned());
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {folder} for the output"))?;
     let path = format!("{folder}/{name}.out");
-    let output = OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("cannot write {path}"))?;
-    let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--daemon" && argument != "-daemon");
+    let output = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("cannot write {path}"))?;
+    let arguments =
+        std::env::args_os().skip(1).filter(|argument| argument != "--daemon" && argument != "-daemon");
     let mut command = Command::new(std::env::current_exe()?);
     // The name it was called by decides how its arguments are read.
     if let Some(called) = std::env::args_os().next() {

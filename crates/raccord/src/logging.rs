@@ -13,7 +13,18 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 /// Java logger name, and the modules that log what it logs. The most specific name that fits wins.
 const MODULES: &[(&str, &[&str])] = &[
-    ("org.apache.kafka", &["raccord", "raccord_runtime", "raccord_kafka", "raccord_rest", "raccord_converters", "raccord_broker", "librdkafka"]),
+    (
+        "org.apache.kafka",
+        &[
+            "raccord",
+            "raccord_runtime",
+            "raccord_kafka",
+            "raccord_rest",
+            "raccord_converters",
+            "raccord_broker",
+            "librdkafka",
+        ],
+    ),
     ("org.apache.kafka.connect", &["raccord", "raccord_runtime", "raccord_rest", "raccord_converters"]),
     ("org.apache.kafka.connect.runtime", &["raccord_runtime", "raccord_rest"]),
     ("org.apache.kafka.connect.runtime.rest", &["raccord_rest"]),
@@ -32,7 +43,9 @@ static RELOAD: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 pub fn start() {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| format!("info,{QUIET}"));
     let (filter, handle) = reload::Layer::new(EnvFilter::new(filter));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
         let _ = RELOAD.set(handle);
     }
@@ -61,7 +74,9 @@ fn directives(root: &str, levels: &BTreeMap<String, String>) -> String {
         let level = rust_level(level);
         let modules = MODULES.iter().find(|(name, _)| name == logger).map(|(_, modules)| *modules);
         match modules {
-            Some(modules) => modules.iter().for_each(|module| directives.push_str(&format!(",{module}={level}"))),
+            Some(modules) => {
+                modules.iter().for_each(|module| directives.push_str(&format!(",{module}={level}")))
+            }
             None if is_directive_name(logger) => directives.push_str(&format!(",{logger}={level}")),
             None => {}
         }
@@ -71,7 +86,8 @@ fn directives(root: &str, levels: &BTreeMap<String, String>) -> String {
 
 /// Whether a name can stand in a filter; anything else is a logger that this program does not have.
 fn is_directive_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | ':' | '.' | '-'))
+    !name.is_empty()
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | ':' | '.' | '-'))
 }
 
 fn rust_level(level: &str) -> &'static str {

@@ -32,7 +32,10 @@ pub fn run(arguments: Quickstart) -> Result<()> {
     let outcome = block_on(async {
         let console = console_listener(arguments.console_port)?;
         let worker = Worker::start(Mode::Distributed, &worker_properties(&bootstrap, arguments.rest_port))?;
-        let console = raccord_console::serve(console, arguments.rest_port);
+        let console = async move {
+            let _console = console;
+            std::future::pending::<std::io::Result<()>>().await
+        };
         let ready = tokio::select! {
             ready = worker.ready() => ready.map(|()| true),
             stopped = until_stopped() => stopped.map(|()| false),
@@ -60,9 +63,13 @@ pub fn run(arguments: Quickstart) -> Result<()> {
 /// Only one quick start may use a folder.
 fn lock(folder: &Path) -> Result<fs::File> {
     let path = folder.join("quickstart.lock");
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).with_context(|| {
-        format!("cannot write to the folder {}: check its permissions, or choose another one with --data-dir", folder.display())
-    })?;
+    let file =
+        fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).with_context(|| {
+            format!(
+                "cannot write to the folder {}: check its permissions, or choose another one with --data-dir",
+                folder.display()
+            )
+        })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => bail!(
@@ -91,8 +98,9 @@ fn stop_broker(broker: BrokerHandle) -> Result<()> {
 }
 
 fn console_listener(port: u16) -> Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .with_context(|| format!("cannot listen on port {port} for the status page: choose another with --console-port"))
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| {
+        format!("cannot listen on port {port} for the status page: choose another with --console-port")
+    })
 }
 
 /// A worker as Kafka's connect-distributed.properties makes one.

@@ -31,7 +31,8 @@ pub fn run(arguments: Standalone) -> Result<()> {
         let added = async {
             worker.ready().await?;
             for path in &arguments.connectors {
-                let connector = read_connector(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let connector =
+                    read_connector(path).with_context(|| format!("cannot read {}", path.display()))?;
                 let name = connector.name.clone();
                 StandaloneHerder::add(worker.herder(), connector).await.map_err(|error| one_line(&error))?;
                 info!("created connector {name} of {}", path.display());
@@ -61,7 +62,9 @@ fn from_json(bytes: &[u8]) -> Result<StandaloneConnector> {
     let Value::Object(document) = serde_json::from_slice(bytes).context("it is not JSON")? else {
         bail!("a connector is a JSON object");
     };
-    let (Some(Value::String(name)), Some(Value::Object(config))) = (document.get("name"), document.get("config")) else {
+    let (Some(Value::String(name)), Some(Value::Object(config))) =
+        (document.get("name"), document.get("config"))
+    else {
         return named(texts(&document)?, None);
     };
     let mut config = texts(config)?;
@@ -69,7 +72,8 @@ fn from_json(bytes: &[u8]) -> Result<StandaloneConnector> {
         bail!("the name in config is not the connector's name {name}");
     }
     config.insert("name", name.clone());
-    let state = document.get("initial_state").filter(|state| !state.is_null()).map(initial_state).transpose()?;
+    let state =
+        document.get("initial_state").filter(|state| !state.is_null()).map(initial_state).transpose()?;
     named(config, state)
 }
 

@@ -5,36 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use raccord_config::{Config, RawConfig, properties};
+use raccord_config::{RawConfig, properties};
 use raccord_kafka::RdKafka;
 use raccord_plugin::KAFKA_VERSION;
 use raccord_plugins::PLUGINS;
 use raccord_rest::{RestServer, RestSettings, jaas_file};
 use raccord_runtime::clock::SystemClock;
-use raccord_runtime::config::WorkerConfig;
+pub use raccord_runtime::config::Mode;
+use raccord_runtime::config::{Loaded, load};
 use raccord_runtime::worker::{Deps, DistributedHerder, StandaloneHerder};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::logging::Levels;
 
 /// How long REST may take to finish the answers it has begun.
 const REST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The two modes of a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// State in Kafka topics.
-    Distributed,
-    /// State in memory, offsets in a file.
-    Standalone,
-}
-
 /// A worker that runs.
 pub struct Worker {
     herder: Arc<DistributedHerder>,
-    url: String,
     shutdown: CancellationToken,
     rest: JoinHandle<()>,
 }
@@ -55,14 +46,17 @@ pub fn one_line(error: &raccord_plugin::Error) -> anyhow::Error {
 impl Worker {
     /// Starts a worker. REST answers when this returns; see [`ready`](Self::ready) for the worker itself.
     pub fn start(mode: Mode, raw: &RawConfig) -> Result<Self> {
-        let config = Arc::new(parse(mode, raw)?);
-        let settings = RestSettings::read(raw, jaas_file().as_deref()).map_err(|error| one_line(&error))?;
+        let loaded = load(raw, mode).map_err(|findings| anyhow!("{findings}"))?;
+        report(&loaded);
+        let config = Arc::new(loaded.config);
+        let jaas = jaas_file(&config.raw, std::env::var("KAFKA_OPTS").ok().as_deref());
+        let settings = RestSettings::read(&config.raw, jaas.as_deref()).map_err(|error| one_line(&error))?;
         let server = RestServer::bind(settings).map_err(|error| one_line(&error))?;
         let url = server.advertised_url();
         let deps = Deps {
             config,
             plugins: PLUGINS,
-            kafka: Arc::new(RdKafka::new()),
+            kafka: Arc::new(RdKafka),
             log_levels: Arc::new(Levels),
             clock: Arc::new(SystemClock),
             worker_id: worker_id(&url),
@@ -84,12 +78,7 @@ impl Worker {
             }
         });
         info!("REST API on {url}");
-        Ok(Self { herder, url, shutdown, rest })
-    }
-
-    /// Where the REST API is reached.
-    pub fn url(&self) -> &str {
-        &self.url
+        Ok(Self { herder, shutdown, rest })
     }
 
     /// The herder.
@@ -123,12 +112,14 @@ impl Worker {
     }
 }
 
-fn parse(mode: Mode, raw: &RawConfig) -> Result<WorkerConfig> {
-    let def = match mode {
-        Mode::Distributed => WorkerConfig::distributed_def(),
-        Mode::Standalone => WorkerConfig::standalone_def(),
-    };
-    WorkerConfig::parse_with(&def, raw, &raccord_config::AnyClass).map_err(|findings| anyhow!("{findings}"))
+/// Says what the worker runs with, and which keys it does not know.
+fn report(loaded: &Loaded) {
+    for (key, value) in &loaded.effective {
+        debug!("{key} = {value}");
+    }
+    if !loaded.unknown.is_empty() {
+        warn!("These configurations were supplied but are not known: {}", loaded.unknown.join(", "));
+    }
 }
 
 /// `host:port` of the URL.

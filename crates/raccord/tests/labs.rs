@@ -54,7 +54,10 @@ fn tools() -> String {
     let jars = peers.join("kafka-4.3.1");
     assert!(jars.is_dir(), "{} is missing: run `cargo xtask peers fetch`", jars.display());
     let tool = |name: &str, class: &str| {
-        format!("{name}() {{ java -XX:TieredStopAtLevel=1 -cp '{}/*' {class} \"$@\" 2>/dev/null; }}\n", jars.display())
+        format!(
+            "{name}() {{ java -XX:TieredStopAtLevel=1 -cp '{}/*' {class} \"$@\" 2>/dev/null; }}\n",
+            jars.display()
+        )
     };
     [
         tool("kafka-console-consumer.sh", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
@@ -75,7 +78,8 @@ fn steps(markdown: &str) -> Vec<Step> {
     let mut lines = markdown.lines();
     while let Some(line) = lines.next() {
         let Some(language) = line.strip_prefix("```") else { continue };
-        let body: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+        let body: String =
+            lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
         match language {
             "sh" => steps.push(Step { commands: body, expect: None }),
             "text" => steps.last_mut().expect("output follows commands").expect = Some(body),
@@ -102,7 +106,11 @@ fn labs_work_as_written() {
                     .replace("localhost:9092", &format!("localhost:{}", quickstart.broker))
                     .replace("/tmp/lab", &scratch)
             };
-            let output = Command::new("bash").arg("-c").arg(format!("{tools}{}", here(&step.commands))).output().unwrap();
+            let output = Command::new("bash")
+                .arg("-c")
+                .arg(format!("{tools}{}", here(&step.commands)))
+                .output()
+                .unwrap();
             let printed = String::from_utf8_lossy(&output.stdout);
             let place = format!("{}:\n{}", lab.display(), step.commands);
             assert!(output.status.success(), "{place}\n{printed}{}", String::from_utf8_lossy(&output.stderr));
