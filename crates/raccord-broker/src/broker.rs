@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{EnterGuard, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,6 +41,8 @@ pub struct Broker {
     requests: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     stop: CancellationToken,
+    /// Held as long as any task can still write.
+    _lock: File,
 }
 
 impl Broker {
@@ -55,7 +57,7 @@ impl Broker {
         // Listening before reading the logs: a port in use is told at once.
         let listener = listen(&config)?;
         let local_addr = listener.local_addr().map_err(|e| listen_error(&config, e))?;
-        let runtime = build_runtime(&config)?;
+        let threads = Threads::start(&config)?;
         let topics = Arc::new(Topics::open(config.clone())?);
         let ids = ProducerIds::open(&config.data_dir)
             .map_err(|source| BrokerError::DataDir { path: config.data_dir.clone(), source })?;
@@ -63,7 +65,7 @@ impl Broker {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let coordinators = {
-            let _inside = runtime.enter();
+            let _inside = threads.enter();
             Coordinators::open(&config, &topics, &producer_ids, &stop, &tasks)?
         };
         let units =
@@ -76,17 +78,18 @@ impl Broker {
             requests: units(config.max_in_flight_bytes.max(config.request_max_bytes)),
             answers: units(config.max_in_flight_bytes.max(config.fetch_max_bytes)),
             stop: stop.clone(),
+            _lock: lock,
             config,
         });
         {
-            let _inside = runtime.enter();
+            let _inside = threads.enter();
             let listener = TcpListener::from_std(listener).map_err(|e| listen_error(&broker.config, e))?;
             tasks.spawn(server::accept(broker.clone(), listener, tasks.clone()));
             tasks.spawn(maintain(broker.clone()));
             tasks.spawn(write_checkpoints(broker.clone()));
         }
         tracing::info!(address = %local_addr, data = %broker.config.data_dir.display(), "broker is up");
-        Ok(BrokerHandle { local_addr, broker, runtime: Some(runtime), tasks, _lock: lock })
+        Ok(BrokerHandle { local_addr, broker, threads, tasks })
     }
 
     pub(crate) fn config(&self) -> &BrokerConfig {
@@ -144,9 +147,8 @@ async fn acquire(semaphore: &Arc<Semaphore>, bytes: usize) -> OwnedSemaphorePerm
 pub struct BrokerHandle {
     local_addr: SocketAddr,
     broker: Arc<Broker>,
-    runtime: Option<Runtime>,
+    threads: Threads,
     tasks: TaskTracker,
-    _lock: File,
 }
 
 impl BrokerHandle {
@@ -169,7 +171,7 @@ impl BrokerHandle {
             tracing::warn!("some connections did not finish in time and are cut");
         }
         let broker = self.broker.clone();
-        let runtime = self.runtime.take();
+        let runtime = self.threads.0.take();
         let done = tokio::task::spawn_blocking(move || {
             if let Some(runtime) = runtime {
                 runtime.shutdown_timeout(Duration::from_millis(DRAIN_MS));
@@ -185,7 +187,33 @@ impl BrokerHandle {
 impl Drop for BrokerHandle {
     fn drop(&mut self) {
         self.broker.stop.cancel();
-        if let Some(runtime) = self.runtime.take() {
+    }
+}
+
+/// The broker's runtime. Dropping it does not wait, so that it may be dropped inside another runtime, as happens when
+/// a start fails half-way.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start(config: &BrokerConfig) -> Result<Threads, BrokerError> {
+        let cores = std::thread::available_parallelism().map_or(2, |n| n.get().min(4));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.threads.unwrap_or(cores).max(1))
+            .max_blocking_threads(4)
+            .thread_name("raccord-broker")
+            .enable_all()
+            .build();
+        runtime.map(|runtime| Threads(Some(runtime))).map_err(BrokerError::Threads)
+    }
+
+    fn enter(&self) -> EnterGuard<'_> {
+        self.0.as_ref().expect("the runtime is taken out at shutdown only").enter()
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
@@ -233,17 +261,6 @@ fn listen_error(config: &BrokerConfig, source: io::Error) -> BrokerError {
         io::ErrorKind::AddrInUse => BrokerError::PortInUse { host, port },
         _ => BrokerError::Listen { host, port, source },
     }
-}
-
-fn build_runtime(config: &BrokerConfig) -> Result<Runtime, BrokerError> {
-    let cores = std::thread::available_parallelism().map_or(2, |n| n.get().min(4));
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.threads.unwrap_or(cores).max(1))
-        .max_blocking_threads(4)
-        .thread_name("raccord-broker")
-        .enable_all()
-        .build()
-        .map_err(BrokerError::Threads)
 }
 
 fn advertised(config: &BrokerConfig, local: SocketAddr) -> (String, u16) {

@@ -103,7 +103,9 @@ impl Default for BrokerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// Another process listens on the port.
-    #[error("port {port} on {host} is in use by another program: stop it, or choose another port for the broker")]
+    #[error(
+        "port {port} on {host} is in use by another program: stop it, or choose another port for the broker"
+    )]
     PortInUse {
         /// Host asked for.
         host: String,
@@ -139,7 +141,9 @@ pub enum BrokerError {
         source: io::Error,
     },
     /// A metadata file does not have the form this broker writes.
-    #[error("{path} is damaged ({reason}): restore it from a copy, or move the data folder away and start with an empty one")]
+    #[error(
+        "{path} is damaged ({reason}): restore it from a copy, or move the data folder away and start with an empty one"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

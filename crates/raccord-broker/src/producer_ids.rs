@@ -26,7 +26,9 @@ impl ProducerIds {
     pub(crate) fn open(dir: &Path) -> io::Result<ProducerIds> {
         let path = dir.join(FILE);
         let end = match std::fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a number"))?,
+            Ok(text) => {
+                text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a number"))?
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
             Err(e) => return Err(e),
         };

@@ -29,6 +29,8 @@ use crate::request::RequestContext;
 const READ_AHEAD: usize = 4;
 /// Bytes read at a time while no large frame is under way.
 const READ_BUFFER: usize = 16 << 10;
+/// How long a request under way may go on when the broker stops.
+const STOP_GRACE: Duration = Duration::from_millis(200);
 /// Unit of the in-flight budget.
 pub(crate) const BUDGET_UNIT: usize = 1024;
 
@@ -187,7 +189,12 @@ async fn answer_frames(
 ) -> Result<(), End> {
     let limit = broker.config().frame_timeout_ms;
     while let Some(request) = requests.recv().await {
-        let reply = handle(broker, request.bytes, peer, gone).await?;
+        let reply = tokio::select! {
+            biased;
+            reply = handle(broker, request.bytes, peer, gone) => reply?,
+            // A parked JoinGroup could hold up the end for minutes; what only needs a moment still gets its answer.
+            () = stopped(broker) => return Ok(()),
+        };
         match reply {
             Reply::Send(frame) => {
                 let written = timeout(Duration::from_millis(limit), write_frame(&mut socket, frame)).await;
@@ -202,6 +209,12 @@ async fn answer_frames(
         }
     }
     Ok(())
+}
+
+/// Ends a moment after the broker was told to stop.
+async fn stopped(broker: &Broker) {
+    broker.stop_token().cancelled().await;
+    tokio::time::sleep(STOP_GRACE).await;
 }
 
 async fn write_frame(socket: &mut OwnedWriteHalf, frame: Frame) -> std::io::Result<()> {

@@ -171,7 +171,7 @@ impl Client {
     fn values(&mut self, topic: &str, offset: i64) -> Vec<String> {
         let data = self.fetch(topic, offset, 0);
         assert_eq!(data.error_code, 0);
-        decode(data.records.unwrap_or_default()).iter().map(|r| value(r)).collect()
+        decode(data.records.unwrap_or_default()).iter().map(value).collect()
     }
 }
 

@@ -129,6 +129,7 @@ fn entry(
     let synonyms = if synonyms {
         layers
             .into_iter()
+            .filter(|(name, _, source)| !matches!(source, Source::Default) || has_broker_name(name))
             .map(|(name, value, source)| {
                 DescribeConfigsSynonym::default()
                     .with_name(StrBytes::from_static_str(name))
@@ -146,6 +147,11 @@ fn entry(
         .with_config_source(source as i8)
         .with_synonyms(synonyms)
         .with_config_type(kind as i8)
+}
+
+/// A topic setting without a broker-wide one has no synonym for its default.
+fn has_broker_name(name: &str) -> bool {
+    topic_config::find_broker(name).is_some()
 }
 
 fn describe_broker(

@@ -5,8 +5,10 @@
 //! "Record Batch". The CRC covers everything from the attributes on, so base offset and leader epoch can be patched
 //! without touching it.
 
+use std::io::{self, Read};
+
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::compression::{Compressor, Decompressor, Gzip, Lz4, Snappy, Zstd};
+use kafka_protocol::compression::{Compressor, Gzip, Lz4, Snappy, Zstd};
 
 /// Bytes before the records.
 pub(crate) const HEADER_LEN: usize = 61;
@@ -17,7 +19,7 @@ pub(crate) const PATCH_LEN: usize = 16;
 /// Where the bytes covered by the CRC begin.
 const CRC_FROM: usize = 21;
 /// Largest record payload of one batch after decompression; more is taken for an attack or damage.
-const INFLATED_MAX: usize = 512 << 20;
+const INFLATED_MAX: usize = 128 << 20;
 
 const ATTR_COMPRESSION: i16 = 0x07;
 const ATTR_APPEND_TIME: i16 = 0x08;
@@ -212,23 +214,57 @@ impl RawRecord {
     }
 }
 
-/// The payload (bytes after the header) without compression.
-pub(crate) fn inflate(compression: i16, mut payload: Bytes) -> Result<Bytes, BatchError> {
-    let failed = |e: &dyn std::fmt::Display| BatchError::Compression(e.to_string());
-    let payload = &mut payload;
-    let bytes = match compression {
-        0 => Ok(payload.clone()),
-        1 => Gzip::decompress(payload, |b: &mut Bytes| Ok(b.clone())),
-        2 => Snappy::decompress(payload, |b: &mut Bytes| Ok(b.clone())),
-        3 => Lz4::decompress(payload, |b: &mut Bytes| Ok(b.clone())),
-        4 => Zstd::decompress(payload, |b: &mut Bytes| Ok(b.clone())),
-        other => return Err(failed(&format!("codec {other} is unknown"))),
-    };
-    let bytes = bytes.map_err(|e| failed(&e))?;
-    if bytes.len() > INFLATED_MAX {
-        return Err(failed(&format!("{} bytes in one batch", bytes.len())));
+/// The payload (bytes after the header) without compression. Stops at a limit, so that a small batch of endless
+/// repetition cannot fill the memory.
+pub(crate) fn inflate(compression: i16, payload: Bytes) -> Result<Bytes, BatchError> {
+    let failed = |e: io::Error| BatchError::Compression(e.to_string());
+    match compression {
+        0 => Ok(payload),
+        1 => read_bounded(flate2::read::MultiGzDecoder::new(&payload[..])),
+        2 => unsnap(&payload),
+        3 => read_bounded(lz4::Decoder::new(&payload[..]).map_err(failed)?),
+        4 => read_bounded(zstd::stream::read::Decoder::with_buffer(&payload[..]).map_err(failed)?),
+        other => Err(BatchError::Compression(format!("codec {other} is unknown"))),
     }
-    Ok(bytes)
+}
+
+fn too_large() -> BatchError {
+    BatchError::Compression(format!("more than {INFLATED_MAX} bytes in one batch"))
+}
+
+fn read_bounded(reader: impl Read) -> Result<Bytes, BatchError> {
+    let mut out = Vec::new();
+    let read = reader.take(INFLATED_MAX as u64 + 1).read_to_end(&mut out);
+    read.map_err(|e| BatchError::Compression(e.to_string()))?;
+    if out.len() > INFLATED_MAX { Err(too_large()) } else { Ok(out.into()) }
+}
+
+/// Snappy as the JVM's library frames it (magic, two versions, then blocks with a length), or one bare block.
+fn unsnap(payload: &[u8]) -> Result<Bytes, BatchError> {
+    const MAGIC: &[u8] = b"\x82SNAPPY\0";
+    const HEAD: usize = 16;
+    let mut out = Vec::new();
+    let mut block = |bytes: &[u8]| {
+        let failed = |e: snap::Error| BatchError::Compression(e.to_string());
+        let len = snap::raw::decompress_len(bytes).map_err(failed)?;
+        let at = out.len();
+        if at + len > INFLATED_MAX {
+            return Err(too_large());
+        }
+        out.resize(at + len, 0);
+        snap::raw::Decoder::new().decompress(bytes, &mut out[at..]).map_err(failed).map(drop)
+    };
+    if !payload.starts_with(MAGIC) {
+        block(payload)?;
+        return Ok(out.into());
+    }
+    let mut rest = payload.get(HEAD..).ok_or(BatchError::Short)?;
+    while let Some((len, after)) = rest.split_first_chunk() {
+        let len = u32::from_be_bytes(*len) as usize;
+        block(after.get(..len).ok_or(BatchError::Short)?)?;
+        rest = &after[len..];
+    }
+    Ok(out.into())
 }
 
 /// The payload with compression.

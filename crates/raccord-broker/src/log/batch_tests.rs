@@ -31,6 +31,16 @@ fn a_lying_record_count_is_an_error_and_costs_nothing() {
     assert_eq!(records(&header, &built), Err(BatchError::Short));
 }
 
+#[test]
+fn a_decompression_bomb_is_refused_in_every_codec() {
+    let zeros = vec![0; INFLATED_MAX + 1];
+    for codec in 1..5 {
+        let packed = deflate(codec, &zeros).expect("compresses");
+        assert!(packed.len() < INFLATED_MAX / 15, "codec {codec}: {}", packed.len());
+        assert!(matches!(inflate(codec, packed), Err(BatchError::Compression(_))), "codec {codec}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_codec_gives_the_records_back(

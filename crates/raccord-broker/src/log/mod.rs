@@ -204,6 +204,7 @@ impl PartitionLog {
     }
 
     /// Offset before which every transaction is decided.
+    #[cfg(test)]
     pub fn last_stable_offset(&self) -> i64 {
         self.view.read().stable
     }
