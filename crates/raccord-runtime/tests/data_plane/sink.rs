@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use raccord_plugin::{
-    CommitOffsets, Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Rejected, Result, SinkBatch, SinkContext,
-    SinkTask, SourceOffset, TopicPartition,
+    CommitOffsets, Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Rejected, Result, SinkBatch,
+    SinkContext, SinkTask, SourceOffset, TopicPartition,
 };
 use raccord_runtime::ports::{Consumer, ConsumerEvent, Fetched, FetchedRecord};
 use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
@@ -38,7 +38,10 @@ impl World {
     /// The invariant.
     fn commit(&mut self, partition: i32, offset: i64) {
         let durable = self.next_durable(partition);
-        assert!(offset <= durable, "partition {partition}: committed {offset} but only {durable} are durable");
+        assert!(
+            offset <= durable,
+            "partition {partition}: committed {offset} but only {durable} are durable"
+        );
         self.committed.insert(partition, offset);
     }
 
@@ -163,7 +166,11 @@ impl SinkTask for Sink {
                 *offset = world.next_durable(*partition).min(*offset);
                 continue;
             }
-            world.durable.entry(*partition).or_default().extend(self.held.remove(partition).unwrap_or_default());
+            world
+                .durable
+                .entry(*partition)
+                .or_default()
+                .extend(self.held.remove(partition).unwrap_or_default());
         }
         if self.dice.chance(5) {
             offsets.pop();
@@ -292,7 +299,10 @@ impl Consumer for FlakyConsumer {
             return Err(Error::retriable("not committed"));
         }
         for (TopicPartition { partition, .. }, offset) in offsets {
-            assert!(self.assigned.contains_key(partition), "commit of partition {partition} that is not assigned");
+            assert!(
+                self.assigned.contains_key(partition),
+                "commit of partition {partition} that is not assigned"
+            );
             self.world.lock().commit(*partition, *offset);
         }
         match self.dice.chance(5) {

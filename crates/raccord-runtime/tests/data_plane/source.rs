@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use raccord_plugin::data::{Position, Record, Text, Value};
 use raccord_plugin::{
-    Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Result, SourceBatch, SourceContext, SourceOffset,
-    SourceTask,
+    Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Result, SourceBatch, SourceContext,
+    SourceOffset, SourceTask,
 };
 use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
 use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
@@ -48,7 +48,10 @@ impl World {
     /// The invariant.
     fn commit(&mut self, stream: u32, sequence: u64) {
         for earlier in 1..=sequence {
-            assert!(self.has(stream, earlier), "stream {stream}: committed {sequence} but {earlier} was never acknowledged");
+            assert!(
+                self.has(stream, earlier),
+                "stream {stream}: committed {sequence} but {earlier} was never acknowledged"
+            );
         }
         self.committed.insert(stream, sequence);
     }
@@ -158,7 +161,12 @@ impl Producer for FlakyProducer {
         let (stream, sequence) = text.split_once(':').unwrap();
         let last = self.on_their_way.back().map_or_else(Instant::now, |last| last.0);
         let when = last.max(Instant::now()) + Duration::from_millis(self.dice.below(8));
-        self.on_their_way.push_back((when, record.ticket, stream.parse().unwrap(), sequence.parse().unwrap()));
+        self.on_their_way.push_back((
+            when,
+            record.ticket,
+            stream.parse().unwrap(),
+            sequence.parse().unwrap(),
+        ));
         Ok(())
     }
 
@@ -242,7 +250,11 @@ async fn simulate(seed: u64, tolerant: bool) {
         }
     };
     let kafka = Arc::new(Clients { producer: Some(Box::new(producer)), consumer: None });
-    let config = RawConfig::from([("name", "c"), ("connector.class", "Source"), ("errors.tolerance", if tolerant { "all" } else { "none" })]);
+    let config = RawConfig::from([
+        ("name", "c"),
+        ("connector.class", "Source"),
+        ("errors.tolerance", if tolerant { "all" } else { "none" }),
+    ]);
     let mut starts = 0;
     while !world.lock().is_complete() {
         starts += 1;

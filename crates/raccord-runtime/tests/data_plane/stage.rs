@@ -5,8 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use raccord_config::{Class, Config};
 use raccord_plugin::data::{Header, Schema, Text, Value};
 use raccord_plugin::{
@@ -14,7 +12,11 @@ use raccord_plugin::{
     SchemaAndValue,
 };
 use raccord_runtime::config::WorkerConfig;
-use raccord_runtime::ports::{Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Producer, Subscription};
+use raccord_runtime::ports::{
+    Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Producer, Subscription,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 /// Random numbers shared by all that fails.
 #[derive(Clone)]
