@@ -1,4 +1,9 @@
 //! What is written is read back the same, by both ways of reading.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it did"
+)]
 
 use std::sync::Arc;
 

@@ -151,15 +151,15 @@ impl Parser<'_> {
     fn single(&mut self, token: &str, embedded: bool) -> Parsed {
         let token = &*with_ascii_digits(token);
         let first = token.as_bytes().first().copied().unwrap_or(b' ');
-        if first.is_ascii_digit() {
-            if let Some((kind, value)) = self.temporal(token) {
-                return Ok(Some(known(kind, value)));
-            }
+        if first.is_ascii_digit()
+            && let Some((kind, value)) = self.temporal(token)
+        {
+            return Ok(Some(known(kind, value)));
         }
-        if first.is_ascii_digit() || matches!(first, b'+' | b'-') {
-            if let Ok(decimal) = token.parse::<Decimal>() {
-                return Ok(Some(number(decimal)));
-            }
+        if matches!(first, b'0'..=b'9' | b'+' | b'-')
+            && let Ok(decimal) = token.parse::<Decimal>()
+        {
+            return Ok(Some(number(decimal)));
         }
         if embedded {
             return Err(Stop::NotThat);

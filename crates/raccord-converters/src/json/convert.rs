@@ -21,7 +21,7 @@ pub(super) fn to_value(
     node: Option<&Node>,
     settings: &Settings,
 ) -> Result<Value> {
-    let Some(schema) = schema else { return schemaless(node.unwrap_or(&Node::Null), settings) };
+    let Some(schema) = schema else { return Ok(schemaless(node.unwrap_or(&Node::Null))) };
     let node = match node {
         Some(node) if !matches!(node, Node::Null) => node,
         _ => {
@@ -66,24 +66,19 @@ pub(super) fn null_for_required(schema: &Schema) -> Error {
     Error::record(format!("Invalid null value for required {} field", schema.ty.java_name()))
 }
 
-fn schemaless(node: &Node, settings: &Settings) -> Result<Value> {
-    Ok(match node {
+fn schemaless(node: &Node) -> Value {
+    match node {
         Node::Missing | Node::Null => Value::Null,
         Node::Boolean(flag) => Value::Boolean(*flag),
         Node::Int(_) | Node::Long(_) | Node::Big(_) => Value::Int64(node.long_value()),
         Node::Decimal(_) => Value::Float64(node.double_value()),
         Node::Text(text) => Value::String(text.clone()),
-        Node::Array(items) => {
-            Value::Array(items.iter().map(|item| schemaless(item, settings)).collect::<Result<_>>()?)
-        }
+        Node::Array(items) => Value::Array(items.iter().map(schemaless).collect()),
         Node::Object(fields) => {
-            let mut entries = Vec::with_capacity(fields.len());
-            for (key, value) in fields {
-                entries.push((Value::String(key.clone()), schemaless(value, settings)?));
-            }
-            Value::Map(in_hash_order(entries))
+            let entries = fields.iter().map(|(key, value)| (Value::String(key.clone()), schemaless(value)));
+            Value::Map(in_hash_order(entries.collect()))
         }
-    })
+    }
 }
 
 /// Orders unique entries as a `HashMap` that was filled in this order iterates over them.

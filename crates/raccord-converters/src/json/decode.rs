@@ -169,10 +169,11 @@ impl Decoder for JsonDecoder {
         let Some(bytes) = bytes else { return Ok(SchemaAndValue { schema: None, value: Value::Null }) };
         // Zeros among the first bytes are Jackson's sign of UTF-16 or UTF-32.
         let is_narrow = bytes.iter().take(4).all(|byte| *byte != 0);
-        if is_narrow && let Ok(text) = Text::from_utf8(bytes.clone()) {
-            if let Some(read) = self.quickly(&text) {
-                return Ok(read);
-            }
+        if is_narrow
+            && let Ok(text) = Text::from_utf8(bytes.clone())
+            && let Some(read) = self.quickly(&text)
+        {
+            return Ok(read);
         }
         self.slowly(bytes)
     }

@@ -178,9 +178,8 @@ impl Reader<'_> {
         if byte == b']' || byte == b'}' {
             return self.check_close(byte, stack);
         }
-        match stack.last_mut() {
-            Some(Open::Object { key, .. }) => self.field(key)?,
-            _ => {}
+        if let Some(Open::Object { key, .. }) = stack.last_mut() {
+            self.field(key)?;
         }
         Ok(true)
     }

@@ -1,5 +1,10 @@
 //! Replays what Kafka Connect's own converters made of thousands of inputs (`parity/recorded/converters`), and
 //! demands the same bytes, values, schemas and errors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it did"
+)]
 
 mod describe;
 mod differences;
