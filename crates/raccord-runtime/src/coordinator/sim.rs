@@ -285,7 +285,7 @@ impl World {
             add(4, Action::Request);
             add(2, Action::Wait);
             add(1, Action::Lose);
-            if self.log.len() % 7 == 0 {
+            if self.log.len().is_multiple_of(7) {
                 add(1, Action::Crash);
             }
             for name in self.connectors.keys() {
