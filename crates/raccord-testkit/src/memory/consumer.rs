@@ -61,10 +61,10 @@ impl MemoryConsumer {
             state.next_member
         });
         let group = state.groups.entry(self.group.clone()).or_default();
-        if !group.members.contains_key(&member) {
-            group.members.insert(member, self.topics.clone());
+        group.members.entry(member).or_insert_with(|| {
             group.generation += 1;
-        }
+            self.topics.clone()
+        });
         if group.generation == self.generation {
             return None;
         }
