@@ -6,6 +6,7 @@ use real::{BrokerProcess, Client, PARTITIONS, free_port, http, java, kcat, produ
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 #[test]
 #[ignore = "a process that the other tests start"]
@@ -161,6 +162,7 @@ session.timeout.ms=6000
 heartbeat.interval.ms=1000
 consumer.session.timeout.ms=6000
 consumer.heartbeat.interval.ms=1000
+consumer.isolation.level=read_committed
 plugin.discovery=HYBRID_WARN
 ";
 
@@ -170,21 +172,23 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(boot: &str, dir: &Path) -> Worker {
+    fn start(boot: &str, dir: &Path, exactly_once: bool) -> Worker {
         let port = free_port();
         let jars = real::kafka_jars();
         let plugins = jars.parent().expect("a folder").join("plugins");
         assert!(plugins.is_dir(), "{} is missing: fetch Kafka's file connectors first", plugins.display());
         let properties = dir.join("worker.properties");
+        let support = if exactly_once { "enabled" } else { "disabled" };
         let text = format!(
-            "{WORKER}bootstrap.servers={boot}\nlisteners=http://127.0.0.1:{port}\nplugin.path={}\n",
+            "{WORKER}exactly.once.source.support={support}\nbootstrap.servers={boot}\n\
+             listeners=http://127.0.0.1:{port}\nplugin.path={}\n",
             plugins.display()
         );
         fs::write(&properties, text).expect("the folder is writable");
         let mut command = java();
         command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(properties);
         let worker = Worker { client: Client::start(command), port };
-        wait_for("the worker", 90, || {
+        worker.client.lines.wait("the worker", 180, |_| {
             http(port, "GET", "/connectors", "").filter(|(status, _)| *status == 200)
         });
         worker
@@ -198,12 +202,27 @@ impl Worker {
 
 #[test]
 fn a_connect_worker_lives_on_the_broker_through_kills_of_both() {
+    check_connect(false);
+}
+
+/// The source then writes lines and offsets in transactions, and fences its predecessors.
+#[test]
+fn an_exactly_once_connect_worker_writes_every_line_once() {
+    check_connect(true);
+}
+
+/// Two workers at a time are too much for a small machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn check_connect(exactly_once: bool) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut broker = BrokerProcess::start();
+    let boot = broker.boot();
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (input, output) = (dir.path().join("in.txt"), dir.path().join("out.txt"));
     let lines = |range: std::ops::Range<usize>| range.map(|i| format!("line {i}\n")).collect::<String>();
     fs::write(&input, lines(0..1_000)).expect("writable");
-    let mut worker = Worker::start(&broker.boot(), dir.path());
+    let mut worker = Worker::start(&boot, dir.path(), exactly_once);
     let connector = |name: &str, class: &str, rest: &str, file: &Path| {
         format!(
             r#"{{"name":"{name}","config":{{"connector.class":"{class}","tasks.max":"1","file":"{}",{rest}}}}}"#,
@@ -228,13 +247,21 @@ fn a_connect_worker_lives_on_the_broker_through_kills_of_both() {
     broker.crash_and_restart();
     append(1_000..2_000);
     arrived(2_000);
-    let (_, groups) = group_tool(&broker.boot(), &["--describe", "--group", "connect-sink", "--state"]);
+    let (_, groups) = group_tool(&boot, &["--describe", "--group", "connect-sink", "--state"]);
     assert!(groups.iter().any(|line| line.contains("Stable 1")), "{groups:#?}");
 
     worker.client.kill();
     append(2_000..3_000);
-    let worker = Worker::start(&broker.boot(), dir.path());
+    let worker = Worker::start(&boot, dir.path(), exactly_once);
     arrived(3_000);
     let status = http(worker.port, "GET", "/connectors/sink/status", "").map(|(_, body)| body);
     assert_eq!(status.as_deref().map(|body| body.matches("RUNNING").count()), Some(2), "{status:?}");
+    if exactly_once {
+        let args =
+            ["-C", "-e", "-q", "-o", "beginning", "-X", "isolation.level=read_committed", "-t", "lines"];
+        let (status, read) = Client::start(kcat(&boot, &args)).finish(30);
+        assert!(status.success());
+        assert_eq!(read.len(), 3_000, "every line once");
+        assert_eq!(read.into_iter().collect::<BTreeSet<_>>().len(), 3_000);
+    }
 }

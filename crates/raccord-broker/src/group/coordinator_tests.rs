@@ -30,6 +30,7 @@ struct Rig {
     log: Arc<MemoryLog>,
     groups: Arc<GroupCoordinator>,
     settings: GroupSettings,
+    stop: CancellationToken,
 }
 
 fn ctx() -> RequestContext {
@@ -64,13 +65,15 @@ impl Rig {
         let groups =
             GroupCoordinator::load(settings.clone(), log.clone(), Arc::new(SomePartitions), clock).unwrap();
         let groups = Arc::new(groups);
-        let running = groups.clone();
-        tokio::spawn(async move { running.run(CancellationToken::new()).await });
-        Rig { log, groups, settings }
+        let stop = CancellationToken::new();
+        let (running, until) = (groups.clone(), stop.clone());
+        tokio::spawn(async move { running.run(until).await });
+        Rig { log, groups, settings, stop }
     }
 
     /// The same log, read by a coordinator that comes after a crash.
     fn restarted(&self) -> Self {
+        self.stop.cancel();
         Rig::on(self.log.clone(), self.settings.clone())
     }
 

@@ -16,6 +16,9 @@ use kafka_protocol::messages::txn_offset_commit_request::{
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, StrBytes};
 use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -62,6 +65,7 @@ struct Rig {
     groups: Arc<GroupCoordinator>,
     txns: Arc<TransactionCoordinator>,
     settings: TransactionSettings,
+    stop: CancellationToken,
 }
 
 fn ctx() -> RequestContext {
@@ -103,12 +107,15 @@ impl Rig {
         let txns =
             TransactionCoordinator::load(settings.clone(), log.clone(), disk.clone(), groups.clone(), clock);
         let txns = Arc::new(txns.unwrap());
-        let running = txns.clone();
-        tokio::spawn(async move { running.run(CancellationToken::new()).await });
-        Rig { offsets, log, disk, groups, txns, settings }
+        let stop = CancellationToken::new();
+        let (running, until) = (txns.clone(), stop.clone());
+        tokio::spawn(async move { running.run(until).await });
+        Rig { offsets, log, disk, groups, txns, settings, stop }
     }
 
+    /// The same logs, read by a coordinator that comes after a crash.
     fn restarted(&self) -> Self {
+        self.stop.cancel();
         Rig::on(self.offsets.clone(), self.log.clone(), self.disk.clone(), self.settings.clone())
     }
 
@@ -431,4 +438,117 @@ async fn answers_encode_at_every_version() {
     let answer = rig.txns.describe_transactions(&ctx(), request, 0).await;
     assert_eq!(answer.transaction_states[1].error_code, E::TransactionalIdNotFound.code());
     encodes(&answer, 0);
+}
+
+/// What the simulation knows of a transactional id.
+#[derive(Default)]
+struct Known {
+    holder: Option<ProducerTag>,
+    former: Vec<ProducerTag>,
+    /// Held before an InitProducerId that failed: it may have been fenced or not.
+    doubtful: Vec<ProducerTag>,
+    partitions: BTreeSet<i32>,
+    pending: Option<i64>,
+    offset: i64,
+    open: bool,
+}
+
+/// Random requests, zombies, crashes and failing disks, by seed. Whatever EndTxn answered is what every partition and
+/// the group end up with, and nobody with an old epoch changes anything.
+#[tokio::test]
+async fn random_schedules_end_as_decided() {
+    let (mut commits, mut aborts) = (0, 0);
+    for seed in 0..150 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut rig = Rig::new(|_| {});
+        let mut all: Vec<Known> = (0..3).map(|_| Known { offset: -1, ..Known::default() }).collect();
+        let mut next_offset = 0;
+        for step in 0..120 {
+            let at = format!("seed {seed} step {step}");
+            let index = random.random_range(0..all.len());
+            let (name, group) = (format!("x{index}"), format!("g{index}"));
+            let broken = random.random_bool(0.15);
+            rig.break_disk(broken && random.random_bool(0.5));
+            rig.log.broken.store(broken && random.random_bool(0.5), Ordering::Relaxed);
+            let it = &mut all[index];
+            if random.random_bool(0.1) && !it.former.is_empty() {
+                let zombie = it.former[random.random_range(0..it.former.len())];
+                assert_ne!(rig.end(&name, zombie, random.random_bool(0.5)).await, 0, "{at}: a zombie ends");
+                assert_ne!(rig.add(&name, zombie, "t", &[3]).await, [0], "{at}: a zombie adds");
+                assert_ne!(rig.commit_offset(&name, zombie, &group, 999).await, 0, "{at}: a zombie commits");
+                continue;
+            }
+            match (random.random_range(0..10), it.holder) {
+                (0, _) | (_, None) => {
+                    it.doubtful.extend(it.holder.take());
+                    if let Ok(producer) = rig.init(&name, None).await {
+                        it.former.append(&mut it.doubtful);
+                        it.holder = Some(producer);
+                    }
+                    (it.open, it.pending) = (false, None);
+                    it.partitions.clear();
+                }
+                (1..4, Some(producer)) => {
+                    let partition = random.random_range(0..3);
+                    if rig.add(&name, producer, "t", &[partition]).await == [0] {
+                        it.open = true;
+                        it.partitions.insert(partition);
+                    }
+                }
+                (4..6, Some(producer)) => {
+                    if rig.add_offsets(&name, producer, &group).await == 0 {
+                        it.open = true;
+                        next_offset += 1;
+                        if rig.commit_offset(&name, producer, &group, next_offset).await == 0 {
+                            it.pending = Some(next_offset);
+                        }
+                    }
+                }
+                (6..9, Some(producer)) if it.open => {
+                    rig.markers();
+                    let commit = random.random_bool(0.6);
+                    if rig.end(&name, producer, commit).await != 0 {
+                        continue;
+                    }
+                    // Decided. Half of the time the broker crashes before or while the markers are written.
+                    rig.break_disk(false);
+                    rig.log.broken.store(false, Ordering::Relaxed);
+                    rig = rig.restarted();
+                    if commit {
+                        commits += 1;
+                        it.offset = it.pending.unwrap_or(it.offset);
+                    } else {
+                        aborts += 1;
+                    }
+                    let outcome = if commit { "commit" } else { "abort" };
+                    let prefix = format!("{}/{}", producer.id, producer.epoch);
+                    let markers = rig.markers();
+                    let of_this = markers.iter().filter(|marker| marker.contains(&format!(" {prefix} ")));
+                    let reached: BTreeSet<String> = of_this.cloned().collect();
+                    let expect: BTreeSet<String> =
+                        it.partitions.iter().map(|p| format!("t-{p} {prefix} {outcome}")).collect();
+                    assert_eq!(reached, expect, "{at}");
+                    assert_eq!(rig.offset(&group).await, (it.offset, 0), "{at}");
+                    (it.open, it.pending) = (false, None);
+                    it.partitions.clear();
+                }
+                _ => {
+                    rig.break_disk(false);
+                    rig.log.broken.store(false, Ordering::Relaxed);
+                    rig = rig.restarted();
+                    for (index, it) in all.iter().enumerate() {
+                        let found = rig.offset(&format!("g{index}")).await;
+                        let unstable = (-1, E::UnstableOffsetCommit.code());
+                        let expect = if it.pending.is_some() { unstable } else { (it.offset, 0) };
+                        // An init whose answer was an error may have left its transaction open.
+                        assert!(
+                            found == expect || (it.holder.is_none() && found == unstable),
+                            "{at} {found:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(commits > 300 && aborts > 200, "{commits} {aborts}");
 }
