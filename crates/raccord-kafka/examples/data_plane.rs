@@ -24,8 +24,8 @@ use tokio::sync::mpsc;
 static PLUGINS: &[Plugin] = &[
     raccord_connector_file::SOURCE,
     raccord_connector_file::SINK,
-    raccord_converters::STRING,
-    raccord_converters::SIMPLE_HEADER,
+    raccord_converters::plugins::STRING,
+    raccord_converters::plugins::SIMPLE_HEADER,
 ];
 
 /// Remembers the newest position.
@@ -115,7 +115,7 @@ async fn run(mode: &str, options: &HashMap<String, String>) {
     if mode == "idle" {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
-    let (mut rss_max, mut sampled) = (0, 0);
+    let (mut rss_max, mut sampled) = (0.0_f64, 0);
     while mode != "idle" {
         let done = match sink {
             true => std::fs::metadata(&file).map_or(0, |metadata| metadata.len()),

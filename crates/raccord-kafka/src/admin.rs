@@ -11,6 +11,7 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::config::ClientConfig;
+use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::classify::{admin_error, classify};
@@ -55,6 +56,26 @@ impl RdAdmin {
             .map_err(|error| admin_error(&doing, error.code, error.message))
     }
 
+    /// Waits until a broker has been found, at most that long. Requests made before would find none and try again only
+    /// after a while.
+    pub async fn connect(&self, patience: Duration) {
+        let client = self.client.clone();
+        // Without a broker the requests that follow fail, and say why.
+        let _ = tokio::task::spawn_blocking(move || native::find_broker(&*client, patience)).await;
+    }
+
+    /// The earliest or latest offset of each partition.
+    ///
+    /// # Errors
+    /// The broker's reason.
+    pub async fn offsets(&self, topic: &str, partitions: &[i32], which: Offset) -> Result<Vec<(i32, i64)>> {
+        let (name, partitions) = (topic.to_owned(), partitions.to_vec());
+        self.native(format!("read the offsets of topic {topic}"), move |client| {
+            native::list_offsets(client, &name, &partitions, which, REQUEST_TIMEOUT)
+        })
+        .await
+    }
+
     /// The configs of a topic by name.
     ///
     /// # Errors
@@ -76,6 +97,7 @@ impl RdAdmin {
 #[async_trait]
 impl Admin for RdAdmin {
     async fn cluster_id(&self) -> Result<Option<String>> {
+        self.connect(REQUEST_TIMEOUT).await;
         let client = self.client.clone();
         tokio::task::spawn_blocking(move || client.inner().fetch_cluster_id(REQUEST_TIMEOUT))
             .await

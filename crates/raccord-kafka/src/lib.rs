@@ -15,12 +15,15 @@ mod properties_security;
 mod properties_table;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use raccord_plugin::{RawConfig, Result};
 use raccord_runtime::ports::{
     Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Producer, Subscription,
 };
+use rdkafka::producer::FutureProducer;
 use tokio::sync::mpsc;
 
 use crate::admin::RdAdmin;
@@ -33,8 +36,40 @@ use crate::properties::{ClientKind, client_config};
 use crate::properties_table::TABLE;
 
 /// Makes clients of the cluster that their properties name.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RdKafka;
+#[derive(Default)]
+pub struct RdKafka {
+    /// The worker's own admin client and producer, which its internal topics share. Found by their properties.
+    shared: Mutex<Vec<(RawConfig, Shared)>>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    admin: RdAdmin,
+    producer: FutureProducer<LogContext>,
+}
+
+/// How long the first request may wait for a broker to be found before it is made all the same.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+impl RdKafka {
+    /// The clients for these properties, whatever purpose the client id names.
+    fn shared(&self, properties: &RawConfig) -> Result<Shared> {
+        let key = without_client_id(properties);
+        let mut all = self.shared.lock();
+        if let Some((_, shared)) = all.iter().find(|(known, _)| *known == key) {
+            return Ok(shared.clone());
+        }
+        let admin = RdAdmin::new(&client_config(properties, ClientKind::Admin)?)?;
+        let mut producer = client_config(properties, ClientKind::Producer)?;
+        producer.set("acks", "all").set("linger.ms", "0").set("max.in.flight.requests.per.connection", "1");
+        producer.set("delivery.timeout.ms", "30000");
+        let producer =
+            producer.create_with_context(LogContext).map_err(|error| classify("make a producer", &error))?;
+        let shared = Shared { admin, producer };
+        all.push((key, shared.clone()));
+        Ok(shared)
+    }
+}
 
 #[async_trait]
 impl Kafka for RdKafka {
@@ -47,7 +82,12 @@ impl Kafka for RdKafka {
     }
 
     fn admin(&self, properties: &RawConfig) -> Result<Arc<dyn Admin>> {
-        Ok(Arc::new(RdAdmin::new(&client_config(&client_keys(properties), ClientKind::Admin)?)?))
+        // Most are the worker's own; what a connector overrides gets a client of its own.
+        let properties = client_keys(properties);
+        match self.shared.lock().iter().find(|(known, _)| *known == without_client_id(&properties)) {
+            Some((_, shared)) => Ok(Arc::new(shared.admin.clone())),
+            None => Ok(Arc::new(RdAdmin::new(&client_config(&properties, ClientKind::Admin)?)?)),
+        }
     }
 
     async fn open_log(
@@ -57,17 +97,13 @@ impl Kafka for RdKafka {
         records: mpsc::Sender<Vec<LogRecord>>,
     ) -> Result<Box<dyn CompactedLog>> {
         let properties = client_keys(properties);
-        let admin = RdAdmin::new(&client_config(&properties, ClientKind::Admin)?)?;
+        let Shared { admin, producer } = self.shared(&properties)?;
         let mut consumer = client_config(&properties, ClientKind::Consumer)?;
         // A few small records at a time; the end of a partition is reported even where no record stands at it.
-        consumer.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "500");
+        consumer.set("enable.partition.eof", "true");
         consumer.set("queued.max.messages.kbytes", "1024").set("queued.min.messages", "1000");
-        let mut producer = client_config(&properties, ClientKind::Producer)?;
-        producer.set("acks", "all").set("linger.ms", "0").set("max.in.flight.requests.per.connection", "1");
-        producer.set("delivery.timeout.ms", "30000");
-        let producer =
-            producer.create_with_context(LogContext).map_err(|error| classify("make a producer", &error))?;
-        Ok(Box::new(RdLog::open(topic, &admin, &consumer, producer, records).await?))
+        admin.connect(CONNECT_PATIENCE).await;
+        Ok(Box::new(RdLog::open(topic, admin, consumer, producer, records).await?))
     }
 }
 
@@ -78,4 +114,11 @@ fn client_keys(properties: &RawConfig) -> RawConfig {
         .filter(|(name, _)| TABLE.iter().any(|(known, ..)| known == name))
         .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
         .collect()
+}
+
+/// What clients of the same cluster and user have in common.
+fn without_client_id(properties: &RawConfig) -> RawConfig {
+    let mut properties = properties.clone();
+    properties.remove("client.id");
+    properties
 }

@@ -1,12 +1,13 @@
 //! Compacted topics as tables: the internal topics of Connect.
 //!
-//! A thread for each topic reads all partitions from their beginning and passes the records on; an appended record comes
-//! back through it like everybody else's. How far it has read stands beside it, so `read_to_end` asks the broker for the
-//! end of each partition and waits until the thread has passed it.
+//! Opening a topic reads what is in it with a consumer of its own that never waits for more, because the start of the
+//! worker waits for it. From there on a thread follows the topic with a consumer that does wait, and passes records on;
+//! an appended record comes back through it like everybody else's. How far reading has come stands beside it, so
+//! `read_to_end` asks the broker for the end of each partition and waits until the thread has passed it.
 //!
-//! Where a partition ends in what no reader sees (markers of transactions, compacted-away records) the thread never gets
-//! a record at the end: librdkafka then reports the end itself, which counts as well. A partition that is empty counts
-//! as read at once.
+//! Where a partition ends in what no reader sees (markers of transactions, compacted-away records) there never is a
+//! record at the end: librdkafka then reports the end itself, which counts as well. A partition that is empty counts as
+//! read at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,19 +23,27 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::util::Timeout;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info, warn};
 
-use crate::admin::{REQUEST_TIMEOUT, RdAdmin};
+use crate::admin::RdAdmin;
 use crate::classify::{admin_error, classify};
 use crate::client::LogContext;
-use crate::native::{self, PartitionReader, ReadOutcome};
+use crate::native::{PartitionReader, ReadOutcome};
 
 /// How long one append or one read to the end may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the reader's thread waits at once; bounds how long closing takes.
 const READ_WAIT: Duration = Duration::from_millis(200);
+
+/// How long a broker may wait for records before it answers a fetch of what is there anyway: not at all.
+const CATCH_UP_WAIT_MS: u32 = 1;
+/// The same for what comes later. librdkafka may leave a partition out of the first fetch, which delays its first record
+/// by as much.
+const FOLLOW_WAIT_MS: u32 = 100;
+
+type LogConsumer = BaseConsumer<LogContext>;
 
 /// The next offset of each partition that the reader has passed on.
 type Progress = BTreeMap<i32, i64>;
@@ -43,10 +52,17 @@ type Progress = BTreeMap<i32, i64>;
 pub struct RdLog {
     topic: String,
     partitions: Vec<i32>,
-    consumer: Arc<BaseConsumer<LogContext>>,
+    admin: RdAdmin,
     producer: FutureProducer<LogContext>,
     progress: watch::Receiver<Progress>,
     _reader: DropGuard,
+}
+
+/// Where records go and how far they have come.
+struct Reader {
+    topic: String,
+    records: mpsc::Sender<Vec<LogRecord>>,
+    progress: watch::Sender<Progress>,
 }
 
 impl RdLog {
@@ -56,34 +72,38 @@ impl RdLog {
     /// As there.
     pub async fn open(
         topic: LogTopic,
-        admin: &RdAdmin,
-        consumer: &ClientConfig,
+        admin: RdAdmin,
+        consumer: ClientConfig,
         producer: FutureProducer<LogContext>,
         records: mpsc::Sender<Vec<LogRecord>>,
     ) -> Result<Self> {
-        let partitions = prepare(&topic, admin).await?;
-        let consumer: BaseConsumer<LogContext> =
-            consumer.create_with_context(LogContext).map_err(|error| classify("make a consumer", &error))?;
-        let consumer = Arc::new(consumer);
-        let start = offsets(&consumer, &topic.name, &partitions, Offset::Beginning).await?;
-        let reader = PartitionReader::start(consumer.clone(), &topic.name, &start)
-            .map_err(|error| admin_error(&format!("read topic {}", topic.name), error.code, error.message))?;
-        let (sender, progress) = watch::channel(start.into_iter().collect());
+        let partitions = prepare(&topic, &admin).await?;
+        debug!(topic = topic.name, partitions = partitions.len(), "described");
+        let start: Progress =
+            admin.offsets(&topic.name, &partitions, Offset::Beginning).await?.into_iter().collect();
+        let ends = admin.offsets(&topic.name, &partitions, Offset::End).await?;
+        let (sender, progress) = watch::channel(start);
         let cancel = CancellationToken::new();
+        let reader = Reader { topic: topic.name.clone(), records, progress: sender };
+        let thread = std::thread::Builder::new().name(format!("log {}", topic.name));
         let log = Self {
-            topic: topic.name.clone(),
+            topic: topic.name,
             partitions,
-            consumer: consumer.clone(),
+            admin,
             producer,
             progress,
             _reader: cancel.clone().drop_guard(),
         };
-        let name = format!("log {}", topic.name);
-        std::thread::Builder::new()
-            .name(name)
-            .spawn(move || read_on(reader, &consumer, &records, &sender, &cancel, &topic.name))
+        let (caught_up, outcome) = oneshot::channel();
+        thread
+            .spawn(move || reader.run(&consumer, &ends, caught_up, &cancel))
             .map_err(|error| Error::fatal("cannot start a thread").caused_by(error))?;
-        log.read_to_end().await?;
+        match tokio::time::timeout(PATIENCE, outcome).await {
+            Ok(Ok(outcome)) => outcome?,
+            Ok(Err(_)) => return Err(Error::fatal(format!("the reader of topic {} has ended", log.topic))),
+            Err(_) => return Err(too_slow(&log.topic)),
+        }
+        debug!(topic = log.topic, "read to the end");
         Ok(log)
     }
 
@@ -129,13 +149,10 @@ impl CompactedLog for RdLog {
 
     async fn read_to_end(&self) -> Result<()> {
         let work = async {
-            let ends = offsets(&self.consumer, &self.topic, &self.partitions, Offset::End).await?;
+            let ends = self.admin.offsets(&self.topic, &self.partitions, Offset::End).await?;
             self.wait_for(&ends).await
         };
-        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| {
-            Err(Error::retriable(format!("could not read topic {} to its end in {PATIENCE:?}", self.topic))
-                .class("java.util.concurrent.TimeoutException"))
-        })
+        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(too_slow(&self.topic)))
     }
 }
 
@@ -214,34 +231,75 @@ async fn check_policy(topic: &LogTopic, admin: &RdAdmin) -> Result<()> {
     }
 }
 
-async fn offsets(
-    consumer: &Arc<BaseConsumer<LogContext>>,
-    topic: &str,
-    partitions: &[i32],
-    which: Offset,
-) -> Result<Vec<(i32, i64)>> {
-    let (consumer, name, partitions) = (consumer.clone(), topic.to_owned(), partitions.to_vec());
-    tokio::task::spawn_blocking(move || {
-        native::list_offsets(&*consumer, &name, &partitions, which, REQUEST_TIMEOUT)
-    })
-    .await
-    .map_err(|error| Error::fatal("interrupted while asking for offsets").caused_by(error))?
-    .map_err(|error| admin_error(&format!("read the offsets of topic {topic}"), error.code, error.message))
+fn too_slow(topic: &str) -> Error {
+    Error::retriable(format!("could not read topic {topic} to its end in {PATIENCE:?}"))
+        .class("java.util.concurrent.TimeoutException")
 }
 
-/// The reader's thread: passes records on until the log is dropped or nobody listens.
-fn read_on(
-    mut reader: PartitionReader<LogContext>,
-    consumer: &BaseConsumer<LogContext>,
-    records: &mpsc::Sender<Vec<LogRecord>>,
-    progress: &watch::Sender<Progress>,
-    cancel: &CancellationToken,
-    topic: &str,
-) {
-    while !cancel.is_cancelled() {
+impl Reader {
+    /// The thread: reads up to the ends, says so, and follows until the log is dropped or nobody listens.
+    fn run(
+        self,
+        config: &ClientConfig,
+        ends: &[(i32, i64)],
+        caught_up: oneshot::Sender<Result<()>>,
+        cancel: &CancellationToken,
+    ) {
+        let followed =
+            self.catch_up(config, ends, cancel).and_then(|()| self.consumer(config, FOLLOW_WAIT_MS));
+        let (outcome, follower) = match followed {
+            Ok(follower) => (Ok(()), Some(follower)),
+            Err(error) => (Err(error), None),
+        };
+        // Who opened the log may have given up meanwhile.
+        let _ = caught_up.send(outcome);
+        let Some((consumer, mut reader)) = follower else { return };
+        while !cancel.is_cancelled() && self.pass_on(&consumer, &mut reader, READ_WAIT) {}
+    }
+
+    fn catch_up(&self, config: &ClientConfig, ends: &[(i32, i64)], cancel: &CancellationToken) -> Result<()> {
+        let behind = || {
+            let progress = self.progress.borrow();
+            ends.iter().any(|(partition, end)| progress.get(partition).is_none_or(|next| next < end))
+        };
+        if !behind() {
+            return Ok(());
+        }
+        let (consumer, mut reader) = self.consumer(config, CATCH_UP_WAIT_MS)?;
+        while behind() && !cancel.is_cancelled() && self.pass_on(&consumer, &mut reader, READ_WAIT) {}
+        // Leaving takes librdkafka a moment that nobody needs to wait for.
+        std::thread::spawn(move || drop((reader, consumer)));
+        Ok(())
+    }
+
+    /// A consumer that reads each partition from where reading has come to.
+    fn consumer(
+        &self,
+        config: &ClientConfig,
+        wait_ms: u32,
+    ) -> Result<(Arc<LogConsumer>, PartitionReader<LogContext>)> {
+        let mut config = config.clone();
+        config.set("fetch.wait.max.ms", wait_ms.to_string());
+        let consumer: LogConsumer =
+            config.create_with_context(LogContext).map_err(|error| classify("make a consumer", &error))?;
+        let consumer = Arc::new(consumer);
+        let from: Vec<_> =
+            self.progress.borrow().iter().map(|(partition, next)| (*partition, *next)).collect();
+        let reader = PartitionReader::start(consumer.clone(), &self.topic, &from)
+            .map_err(|error| admin_error(&format!("read topic {}", self.topic), error.code, error.message))?;
+        Ok((consumer, reader))
+    }
+
+    /// Waits for records and passes them on. Says whether somebody still listens.
+    fn pass_on(
+        &self,
+        consumer: &LogConsumer,
+        reader: &mut PartitionReader<LogContext>,
+        wait: Duration,
+    ) -> bool {
         let mut batch = Vec::new();
         let mut passed = Vec::new();
-        for outcome in reader.read(READ_WAIT) {
+        for outcome in reader.read(wait) {
             match outcome {
                 ReadOutcome::Record(record) => {
                     passed.push((record.partition, record.offset + 1));
@@ -249,17 +307,18 @@ fn read_on(
                 }
                 ReadOutcome::End { partition, offset } => passed.push((partition, offset)),
                 ReadOutcome::Problem(error) => {
-                    warn!(topic, error = error.message, "reading goes on by itself")
+                    warn!(topic = self.topic, error = error.message, "reading goes on by itself")
                 }
             }
         }
         // Serves errors and statistics, which come through another queue.
         let _ = consumer.poll(Timeout::After(Duration::ZERO));
-        if !batch.is_empty() && records.blocking_send(batch).is_err() {
-            return;
+        if !batch.is_empty() && self.records.blocking_send(batch).is_err() {
+            return false;
         }
         if !passed.is_empty() {
-            progress.send_modify(|progress| progress.extend(passed));
+            self.progress.send_modify(|progress| progress.extend(passed));
         }
+        true
     }
 }

@@ -183,6 +183,28 @@ unsafe fn partitions(
         .collect()
 }
 
+/// Waits until a broker answers, at most that long. librdkafka connects at once when somebody waits for metadata, and at
+/// its leisure when an admin request waits for a broker.
+///
+/// # Errors
+/// What librdkafka says when no broker answered.
+pub fn find_broker(client: &impl Client, timeout: Duration) -> NativeResult<()> {
+    let mut metadata = ptr::null();
+    // SAFETY: the client outlives the call; no topics are asked for; the answer is destroyed once.
+    unsafe {
+        let timeout_ms = timeout.as_millis() as i32;
+        NativeError::check(rd::rd_kafka_metadata(
+            client.handle(),
+            0,
+            ptr::null_mut(),
+            &mut metadata,
+            timeout_ms,
+        ))?;
+        rd::rd_kafka_metadata_destroy(metadata);
+    }
+    Ok(())
+}
+
 /// The earliest or latest offset of each partition.
 ///
 /// # Errors
@@ -470,19 +492,20 @@ impl<C: ConsumerContext> PartitionReader<C> {
         Ok(reader)
     }
 
-    /// Waits up to `timeout` and gives what came.
+    /// Waits up to `timeout` for something, and gives what is there by then.
     pub fn read(&mut self, timeout: Duration) -> Vec<ReadOutcome> {
         let Some(queue) = &self.queue else { return Vec::new() };
         // SAFETY: the queue is live, `messages` has the room told, and each message is destroyed once, after its bytes
         // were copied.
         unsafe {
-            let count = rd::rd_kafka_consume_batch_queue(
-                queue.0.as_ptr(),
-                timeout.as_millis() as i32,
-                self.messages.as_mut_ptr(),
-                self.messages.len(),
-            );
-            let count = usize::try_from(count).unwrap_or(0);
+            // Reading a batch waits until it is full, so only the first message is waited for.
+            self.messages[0] = rd::rd_kafka_consume_queue(queue.0.as_ptr(), timeout.as_millis() as i32);
+            if self.messages[0].is_null() {
+                return Vec::new();
+            }
+            let rest = &mut self.messages[1..];
+            let count = rd::rd_kafka_consume_batch_queue(queue.0.as_ptr(), 0, rest.as_mut_ptr(), rest.len());
+            let count = 1 + usize::try_from(count).unwrap_or(0);
             self.messages[..count]
                 .iter()
                 .map(|message| {

@@ -56,7 +56,7 @@ impl Worker {
         let deps = Deps {
             config,
             plugins: PLUGINS,
-            kafka: Arc::new(RdKafka),
+            kafka: Arc::new(RdKafka::default()),
             log_levels: Arc::new(Levels),
             clock: Arc::new(SystemClock),
             worker_id: worker_id(&url),
