@@ -1,0 +1,6 @@
+//! The broker over a socket, request by request.
+
+mod apis;
+mod client;
+mod durable;
+mod limits;
