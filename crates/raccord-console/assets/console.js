@@ -173,9 +173,10 @@ function totals(connectors) {
 
 // ---- the worker
 
-function problem(text) {
+function problem(text, kind) {
   const element = $("problem");
   element.hidden = !text;
+  element.className = "problem " + (kind || "");
   element.textContent = text || "";
 }
 
@@ -192,7 +193,7 @@ async function refresh() {
     problem("The connectors cannot be shown: " + said(connectors));
     return false;
   }
-  problem(status && status !== "healthy" ? said(health) : "");
+  problem(status && status !== "healthy" ? said(health) : "", KINDS[status]);
   show(connectors.body.map((connector) => ({ ...connector, tasks: connector.tasks || [] })));
   $("updated").textContent = "as of " + new Date().toLocaleTimeString();
   return true;

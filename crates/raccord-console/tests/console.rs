@@ -1,5 +1,7 @@
 //! The console over sockets, in front of a worker that is a few lines of text.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -221,6 +221,8 @@ where
         .header_read_timeout(IDLE)
         .max_buf_size(MAX_HEAD_BYTES)
         .title_case_headers(true)
+        // A client that has said all it wants to say still gets its answer, and a request that was begun is finished.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), respond);
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -126,7 +126,7 @@ impl Service {
         let head = request.method == Method::HEAD;
         let target = request.uri.path_and_query().map_or("*", |target| target.as_str());
         access_log::write(&access_log::Entry {
-            client: connection.client.ip(),
+            client: connection.client.ip().to_canonical(),
             request: (request.method.as_str(), outcome.logged_as.unwrap_or(target)),
             version: request.version,
             headers: &request.headers,

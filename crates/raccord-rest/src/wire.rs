@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use raccord_plugin::{OffsetMap, Plugin, RawConfig};
+use raccord_plugin::{Plugin, RawConfig};
 use raccord_runtime::herder::{
     ConnectorInfo, ConnectorStatus, ConnectorType, LoggerLevel, OffsetEntry, ServerInfo, StatusEntry, TaskRef,
 };
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
+
+use crate::json::Entry;
 
 /// A value of the herder in its form for answers.
 pub struct Wire<T>(pub T);
@@ -266,9 +268,7 @@ impl Serialize for ExpandedList {
 }
 
 /// Offsets as they come in, one entry per partition: a later entry takes the place of an earlier one.
-pub fn offset_entries(
-    entries: Vec<Option<(Option<OffsetMap>, Option<OffsetMap>)>>,
-) -> Result<Vec<OffsetEntry>, &'static str> {
+pub fn offset_entries(entries: Vec<Entry>) -> Result<Vec<OffsetEntry>, &'static str> {
     let mut offsets: Vec<OffsetEntry> = Vec::with_capacity(entries.len());
     for entry in entries {
         let (partition, offset) = entry.ok_or(

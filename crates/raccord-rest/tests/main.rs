@@ -1,5 +1,7 @@
 //! The REST server from outside: over sockets, with a scripted worker behind it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "suite/client.rs"]
 mod client;
 #[path = "suite/herder.rs"]

@@ -75,12 +75,15 @@ pub enum Verdict {
     Broken(String),
 }
 
+/// Passwords by name.
+type Users = HashMap<String, String>;
+
 /// Checks names and passwords.
 #[derive(Clone, Debug)]
 pub struct BasicAuth {
     /// Users' files with the flags of their login modules, in order.
     modules: Arc<Vec<(jaas::Flag, String)>>,
-    files: Arc<Mutex<HashMap<String, Arc<HashMap<String, String>>>>>,
+    files: Arc<Mutex<HashMap<String, Arc<Users>>>>,
 }
 
 impl BasicAuth {
@@ -158,12 +161,12 @@ impl BasicAuth {
     }
 
     /// The users of a file, read once.
-    fn users(&self, file: &str) -> Result<Arc<HashMap<String, String>>, String> {
+    fn users(&self, file: &str) -> Result<Arc<Users>, String> {
         let mut files = self.files.lock();
         if let Some(users) = files.get(file) {
             return Ok(users.clone());
         }
-        let users: HashMap<_, _> = properties::parse(&read(file)?)?.into_iter().collect();
+        let users: Users = properties::parse(&read(file)?)?.into_iter().collect();
         if users.is_empty() {
             tracing::warn!("{file} has no users: all requests are let in");
         }

@@ -7,9 +7,10 @@
 //! `tests/data/bodies.json` holds.
 
 mod read;
+mod text;
 mod tokens;
 
-pub use read::{read_create, read_map, read_offsets};
+pub use read::{Entry, read_create, read_map, read_offsets};
 
 /// A body that cannot be read; Connect answers it with 500.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,8 +32,11 @@ pub struct CreateRequest {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetsRequest {
     /// The entries; an entry may be null, and so may be both of its parts.
-    pub offsets: Option<Vec<Option<(Option<OffsetMap>, Option<OffsetMap>)>>>,
+    pub offsets: Option<Vec<Entry>>,
 }
+
+/// A partition with its offset.
+pub type Entry = Option<(Option<OffsetMap>, Option<OffsetMap>)>;
 
 type Read<T> = Result<T, BodyError>;
 
@@ -418,8 +421,6 @@ fn plain(tokens: &mut Tokens<'_>, token: Token) -> Read<Value> {
         _ => Value::Null,
     })
 }
-
-type Entry = Option<(Option<OffsetMap>, Option<OffsetMap>)>;
 
 fn offset_list(tokens: &mut Tokens<'_>, token: Token) -> Read<Option<Vec<Entry>>> {
     if token == Token::Null {

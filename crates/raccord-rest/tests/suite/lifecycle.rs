@@ -81,6 +81,17 @@ async fn a_connection_serves_many_requests() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_no_more_still_gets_its_answer() {
+    let server = start(Health::Healthy, Limits::default());
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&bytes_of(server.address, &Request::new("PUT /connectors/late/pause"))).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(parse(&answer).status, 202);
+}
+
+#[tokio::test]
 async fn shutdown_lets_requests_finish_and_closes_idle_connections() {
     let mut server = start(Health::Healthy, Limits::default());
     let mut idle = TcpStream::connect(server.address).await.unwrap();
