@@ -39,7 +39,7 @@ pub fn deny(arguments: &[&str]) -> Result<()> {
 
 /// The reference pages are rewritten by the tests that hold them; a second run finds them in order.
 pub fn docs() -> Result<()> {
-    let packages = ["raccord-config", "raccord-runtime", "raccord-rest"];
+    let packages = ["raccord-plugins", "raccord-runtime", "raccord-rest"];
     for package in packages {
         let outcome = command("cargo", &["test", "-q", "-p", package, "reference"]).status()?;
         if !outcome.success() {

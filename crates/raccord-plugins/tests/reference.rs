@@ -31,7 +31,7 @@ fn page(title: &str, kind: PluginKind) -> String {
 }
 
 #[test]
-fn the_pages_of_plugins_are_up_to_date() {
+fn the_reference_of_plugins_is_up_to_date() {
     let pages = [
         ("sources.md", "Source connectors", PluginKind::Source),
         ("sinks.md", "Sink connectors", PluginKind::Sink),

@@ -20,7 +20,7 @@ fn beyond_common(def: &ConfigDef) -> ConfigDef {
 }
 
 #[test]
-fn the_page_of_worker_keys_is_up_to_date() {
+fn the_reference_of_worker_keys_is_up_to_date() {
     let text = format!(
         "# Worker keys\n\n{MADE}\n\n\
          The keys of a worker's properties file. Those under *distributed* and *sasl* are read in distributed mode \
@@ -34,7 +34,7 @@ fn the_page_of_worker_keys_is_up_to_date() {
 }
 
 #[test]
-fn the_page_of_connector_keys_is_up_to_date() {
+fn the_reference_of_connector_keys_is_up_to_date() {
     let text = format!(
         "# Connector keys\n\n{MADE}\n\n\
          The keys that every connector has beside its own. Settings of its Kafka clients are given with the prefixes \

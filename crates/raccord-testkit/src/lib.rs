@@ -2,6 +2,7 @@
 //! small plugins whose behaviour is part of their config.
 
 pub mod clock;
+pub mod conformance;
 pub mod memory;
 pub mod plugins;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use raccord_config::{Validator, Value, check_regex, invalid_value};
+use raccord_config::{Validator, invalid_value};
 
 /// A number of partitions.
 pub(crate) fn partitions() -> Validator {
@@ -40,20 +40,5 @@ pub(crate) fn unique_aliases(description: &'static str) -> Validator {
             return Err(invalid_value(name, value, "Duplicate alias provided."));
         }
         Ok(())
-    })
-}
-
-/// Regular expressions of Java.
-pub(crate) fn regexes() -> Validator {
-    Validator::new("Positive number, or -1 to use the broker's default", |name, value| {
-        let Value::List(items) = value else {
-            return Err(invalid_value(name, value, "Value must be non-null"));
-        };
-        match items.iter().find_map(|item| check_regex(item).err()) {
-            Some(error) => {
-                Err(invalid_value(name, value, &format!("Syntax error in regular expression: {error}")))
-            }
-            None => Ok(()),
-        }
     })
 }
