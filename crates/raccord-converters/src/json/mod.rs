@@ -103,7 +103,11 @@ impl JsonConverter {
                 let message = "Failed to parse schema in converter config due to serialization error: ";
                 Error::config(message).class(DATA_EXCEPTION).caused_by(error.into_error())
             })?;
-            settings.schema = schema_in::to_schema(&node, &settings)?;
+            settings.schema = schema_in::to_schema(&node, &settings).map_err(|error| {
+                Error::config(error.message())
+                    .class(error.java_class())
+                    .hint("schema.content holds a schema as JsonConverter writes it into its envelopes.")
+            })?;
         }
         Ok(Self::with_settings(settings))
     }

@@ -99,9 +99,9 @@ impl Reader<'_> {
                 return Ok(unit);
             }
             _ => {
-                let (char, _) = self.decode(self.at + 1)?;
+                let (char, length) = self.decode(self.at + 1)?;
                 let message = format!("Unrecognized character escape {}", describe(char));
-                return Err(self.error(PARSE_EXCEPTION, message, self.at + 1));
+                return Err(self.error(PARSE_EXCEPTION, message, self.at + length));
             }
         };
         self.at += 2;
