@@ -114,6 +114,11 @@ impl TaskHandle {
         self.orders.send_if_modified(|orders| std::mem::replace(&mut orders.target, target) != target);
     }
 
+    /// Has the task tell again of the topics that it uses from now on, as [`TaskEvent::Topic`].
+    pub fn forget_topics(&self) {
+        self.orders.send_modify(|orders| orders.topics_forgotten += 1);
+    }
+
     /// Asks the task to stop; returns at once. Offsets are committed, plugin and clients closed; then comes
     /// [`TaskEvent::Stopped`], or [`TaskEvent::Failed`] for a task that was failing already.
     pub fn stop(&self) {
@@ -149,6 +154,8 @@ impl TaskHandle {
 struct Orders {
     target: TaskTarget,
     stopping: bool,
+    /// How many times the topics in use were forgotten.
+    topics_forgotten: u64,
 }
 
 /// What a loop sees of its handle.
@@ -171,6 +178,11 @@ impl Lifecycle {
     /// Whether the task is to move no records.
     pub(crate) fn paused(&self) -> bool {
         self.orders.borrow().target == TaskTarget::Paused
+    }
+
+    /// How many times the topics in use were forgotten.
+    pub(crate) fn topics_forgotten(&self) -> u64 {
+        self.orders.borrow().topics_forgotten
     }
 
     /// Waits for a new order. Cancel-safe.
@@ -217,7 +229,8 @@ impl Lifecycle {
 /// # Panics
 /// Outside a tokio runtime.
 pub fn spawn(spec: TaskSpec) -> TaskHandle {
-    let (orders, receiver) = watch::channel(Orders { target: spec.target, stopping: false });
+    let (orders, receiver) =
+        watch::channel(Orders { target: spec.target, stopping: false, topics_forgotten: 0 });
     let cancel = CancellationToken::new();
     let silenced = Arc::new(AtomicBool::new(false));
     let id = spec.id.clone();

@@ -153,6 +153,10 @@ async fn a_source_lives_from_its_making_to_its_end() {
     assert_eq!(offset.await.0.unwrap(), r#"["life",{"task":0}]"#);
     assert_eq!(herder.topics("life").await.unwrap(), ["life"]);
 
+    // Forgotten topics are found again when they are used again.
+    herder.reset_topics("life").await.unwrap();
+    assert!(herder.topics("life").await.unwrap().is_empty());
+
     // A pause shows at once.
     herder.set_target_state("life", TargetState::Paused).await.unwrap();
     assert_eq!(states(&herder, "life").await, "PAUSED[PAUSED]");
@@ -172,6 +176,10 @@ async fn a_source_lives_from_its_making_to_its_end() {
     assert_eq!(info.tasks.len(), 1);
     eventually("seven records", async || (values(&kafka, "life").len() == 7).then_some(())).await;
     assert_eq!(values(&kafka, "life"), counted("life", 7));
+    eventually("its topic is known", async || {
+        (herder.topics("life").await.unwrap() == ["life"]).then_some(())
+    })
+    .await;
 
     herder.delete_connector("life").await.unwrap();
     assert_eq!(states(&herder, "life").await, "404");
@@ -480,4 +488,27 @@ async fn a_standalone_worker_keeps_offsets_in_a_file() {
     }
     assert_eq!(values(&kafka, "alone"), counted("alone", 4));
     assert_eq!(kafka.cluster().topics(), ["alone"]);
+}
+
+#[tokio::test]
+async fn topics_are_forgotten_and_found_again_while_tasks_run() {
+    let kafka = MemoryKafka::new();
+    let herder = start(&kafka);
+    create(&herder, source("busy", &[])).await;
+    create(&herder, sink("reads", "busy", &[])).await;
+    for name in ["busy", "reads"] {
+        let known = async || (herder.topics(name).await.unwrap() == ["busy"]).then_some(());
+        eventually("a topic", known).await;
+        let key = format!("status-topic-busy:connector-{name}");
+        let written = async || {
+            let records = kafka.cluster().texts("statuses");
+            let mine = records.iter().filter(|(other, _)| other.as_deref() == Some(&key));
+            Some(mine.filter(|(_, value)| value.is_some()).count())
+        };
+        let before = written().await;
+        herder.reset_topics(name).await.unwrap();
+        eventually("it is written again", async || (written().await > before).then_some(())).await;
+        eventually("the topic again", known).await;
+    }
+    herder.stop().await;
 }

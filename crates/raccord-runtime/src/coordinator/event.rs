@@ -209,6 +209,8 @@ pub enum Effect {
     },
     /// Pauses or resumes a task.
     SetTaskTarget(TaskId, Epoch, TaskTarget),
+    /// Has a task tell again of the topics that it uses.
+    ForgetTopics(TaskId, Epoch),
     /// Stops a task.
     StopTask(TaskId, Epoch),
     /// Takes no more notice of a task that did not stop in time.

@@ -133,13 +133,7 @@ impl Coordinator {
             }
             Event::Status(records) => {
                 for record in records {
-                    if !self.status.apply(&record) {
-                        tracing::warn!(
-                            partition = record.partition,
-                            offset = record.offset,
-                            "skipping a record of the status topic that is not a status"
-                        );
-                    }
+                    self.on_status_record(&record);
                 }
             }
             Event::CaughtUp => {

@@ -236,7 +236,7 @@ impl World {
                 assert_eq!(self.table.task_count(&name), 0);
                 self.on_answer(request, &Ok(Answer::Message(String::new())));
             }
-            Effect::SetLogger(..) | Effect::Ended => {}
+            Effect::ForgetTopics(..) | Effect::SetLogger(..) | Effect::Ended => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Coordinator;
 use super::event::Effect;
+use crate::ports::LogRecord;
 use crate::status_log::{State, Status, StatusKey, TopicStatus};
 use crate::task::TaskId;
 
@@ -51,6 +52,28 @@ impl Coordinator {
     pub(super) fn forget_topics(&mut self, connector: &str) {
         for write in self.status.forget_topics(connector) {
             self.emit(Effect::WriteStatus(write));
+        }
+    }
+
+    pub(super) fn on_status_record(&mut self, record: &LogRecord) {
+        if !self.status.apply(record) {
+            tracing::warn!(
+                partition = record.partition,
+                offset = record.offset,
+                "skipping a record of the status topic that is not a status"
+            );
+        }
+        // Somebody, here or elsewhere, has reset the topics of a connector.
+        if record.value.is_none()
+            && let Some(StatusKey::Topic { connector, .. }) =
+                record.key.as_deref().and_then(StatusKey::decode)
+        {
+            for id in self.local_tasks_of(&connector) {
+                if let Some(local) = self.tasks.get(&id).filter(|local| local.is_live()) {
+                    let effect = Effect::ForgetTopics(id, local.epoch);
+                    self.emit(effect);
+                }
+            }
         }
     }
 

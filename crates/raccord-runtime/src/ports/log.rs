@@ -46,6 +46,16 @@ pub trait CompactedLog: Send + Sync {
     /// Retriable when Kafka did not acknowledge in time: the records may or may not be there.
     async fn append(&self, records: Vec<(Bytes, Option<Bytes>)>) -> Result<()>;
 
+    /// Appends as [`append`](Self::append) does and waits until the reader has been passed what was appended, and all that
+    /// came before it.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); the records may or may not be there.
+    async fn append_and_read(&self, records: Vec<(Bytes, Option<Bytes>)>) -> Result<()> {
+        self.append(records).await?;
+        self.read_to_end().await
+    }
+
     /// Waits until everything that was in the topic when the call began has been passed to the reader.
     ///
     /// # Errors

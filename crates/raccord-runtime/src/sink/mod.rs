@@ -103,6 +103,8 @@ struct SinkLoop {
     /// The longest wait until the next put, for once.
     put_timeout: Option<Duration>,
     known_topics: Option<HashSet<Arc<str>>>,
+    /// What `known_topics` has been cleared for.
+    topics_forgotten: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -145,6 +147,7 @@ impl SinkLoop {
             commit_due: Instant::now() + commit_interval,
             put_timeout: None,
             known_topics: worker.topic_tracking_enable.then(HashSet::new),
+            topics_forgotten: 0,
         })
     }
 
@@ -357,6 +360,10 @@ impl SinkLoop {
 
     async fn tell_topics(&mut self, lifecycle: &Lifecycle) {
         let Some(known) = &mut self.known_topics else { return };
+        if self.topics_forgotten != lifecycle.topics_forgotten() {
+            self.topics_forgotten = lifecycle.topics_forgotten();
+            known.clear();
+        }
         for partition in &self.fetched.partitions {
             if !known.contains(&partition.topic) {
                 known.insert(partition.topic.clone());

@@ -34,6 +34,19 @@ pub(super) struct Line {
     pub(super) tolerance: Tolerance,
     pub(super) topics: Topics,
     pub(super) outlet: Outlet,
+    /// How many times the topics in use have been forgotten.
+    pub(super) topics_forgotten: u64,
+}
+
+impl Line {
+    /// Takes note of how many times the topics in use were forgotten: after another time all of them count as new.
+    pub(super) fn forget_topics(&mut self, times: u64) {
+        if self.topics_forgotten != times {
+            self.topics_forgotten = times;
+            self.topics.forget();
+            self.outlet.known.iter_mut().for_each(HashSet::clear);
+        }
+    }
 }
 
 /// A record that has left the source.

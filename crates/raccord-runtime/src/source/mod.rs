@@ -118,6 +118,7 @@ impl SourceLoop {
                 tolerance,
                 topics,
                 outlet,
+                topics_forgotten: 0,
             },
             commits: Commits::new(id.clone(), spec.offsets.clone(), interval, timeout),
             poll_failures: 0,
@@ -149,6 +150,7 @@ impl SourceLoop {
             for topic in self.line.outlet.reached_topics() {
                 lifecycle.tell(TaskEvent::Topic(topic)).await;
             }
+            self.line.forget_topics(lifecycle.topics_forgotten());
             serve_commits(&mut *self.task, &mut self.commits, &mut self.line.outlet.tracker).await;
             if lifecycle.paused() {
                 self.rest(lifecycle).await?;

@@ -74,6 +74,12 @@ impl Topics {
         ready
     }
 
+    /// Has every topic prepared anew before its next record.
+    pub(super) fn forget(&mut self) {
+        self.ready.clear();
+        self.recent = None;
+    }
+
     /// Creates the topic if it is missing and that is wanted.
     ///
     /// # Errors

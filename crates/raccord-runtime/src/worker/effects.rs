@@ -116,6 +116,9 @@ impl Shell {
             Effect::SetTaskTarget(id, epoch, target) => {
                 self.with_task(&id, epoch, |runner| runner.set_target(target));
             }
+            Effect::ForgetTopics(id, epoch) => {
+                self.with_task(&id, epoch, TaskRunner::forget_topics);
+            }
             Effect::StopTask(id, epoch) => {
                 if !self.with_task(&id, epoch, TaskRunner::stop) {
                     self.later(Mail::Task(id, epoch, TaskNews::Stopped));
@@ -177,8 +180,8 @@ impl Shell {
 }
 
 async fn append(log: &dyn CompactedLog, records: Option<Vec<Record>>) -> Result<()> {
-    if let Some(records) = records {
-        log.append(records).await?;
+    match records {
+        Some(records) => log.append_and_read(records).await,
+        None => log.read_to_end().await,
     }
-    log.read_to_end().await
 }

@@ -60,11 +60,7 @@ impl StatusWriter {
                 }
             }
             let records = batch.values().map(|write| (write.key.encode(), write.value.clone())).collect();
-            let written = match log.append(records).await {
-                Ok(()) => log.read_to_end().await,
-                Err(error) => Err(error),
-            };
-            match written {
+            match log.append_and_read(records).await {
                 Ok(()) => wait = RETRY,
                 Err(error) if error.kind() == ErrorKind::Retriable => {
                     tracing::debug!(%error, "cannot write statuses now; trying again");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use raccord_plugin::{Error, Make, RawConfig, Result};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::connector::{tasks_max, too_many, too_many_tasks};
@@ -32,6 +32,7 @@ pub struct Start {
 /// A running instance.
 pub struct TaskRunner {
     target: watch::Sender<TaskTarget>,
+    forget: Arc<Notify>,
     stop: CancellationToken,
     abandon: CancellationToken,
 }
@@ -39,6 +40,10 @@ pub struct TaskRunner {
 impl TaskRunner {
     pub fn set_target(&self, target: TaskTarget) {
         self.target.send_replace(target);
+    }
+
+    pub fn forget_topics(&self) {
+        self.forget.notify_one();
     }
 
     pub fn stop(&self) {
@@ -53,14 +58,24 @@ impl TaskRunner {
 /// Starts a task.
 pub fn start(shared: Arc<Shared>, opened: Arc<Opened>, start: Start, mail: mpsc::Sender<Mail>) -> TaskRunner {
     let (target, targets) = watch::channel(start.target);
-    let runner = TaskRunner { target, stop: CancellationToken::new(), abandon: CancellationToken::new() };
-    let (stop, abandon) = (runner.stop.clone(), runner.abandon.clone());
+    let runner = TaskRunner {
+        target,
+        forget: Arc::default(),
+        stop: CancellationToken::new(),
+        abandon: CancellationToken::new(),
+    };
+    let orders = Orders {
+        targets,
+        forget: runner.forget.clone(),
+        stop: runner.stop.clone(),
+        abandon: runner.abandon.clone(),
+    };
     tokio::spawn(async move {
         let teller = Teller { id: start.id.clone(), epoch: start.epoch, mail };
         let (events, mut news) = mpsc::channel(EVENTS_MAX);
         let prepared = tokio::select! {
             prepared = prepare(&shared, &opened, start, events) => prepared,
-            () = stop.cancelled() => return teller.tell(TaskNews::Stopped).await,
+            () = orders.stop.cancelled() => return teller.tell(TaskNews::Stopped).await,
         };
         let spec = match prepared {
             Ok(spec) => spec,
@@ -69,9 +84,17 @@ pub fn start(shared: Arc<Shared>, opened: Arc<Opened>, start: Start, mail: mpsc:
                 return teller.tell(TaskNews::Failed(error.trace())).await;
             }
         };
-        attend(spec, targets, stop, abandon, &mut news, &teller).await;
+        attend(spec, orders, &mut news, &teller).await;
     });
     runner
+}
+
+/// The other end of a [`TaskRunner`].
+struct Orders {
+    targets: watch::Receiver<TaskTarget>,
+    forget: Arc<Notify>,
+    stop: CancellationToken,
+    abandon: CancellationToken,
 }
 
 struct Teller {
@@ -89,13 +112,11 @@ impl Teller {
 
 async fn attend(
     mut spec: TaskSpec,
-    mut targets: watch::Receiver<TaskTarget>,
-    stop: CancellationToken,
-    abandon: CancellationToken,
+    mut orders: Orders,
     news: &mut mpsc::Receiver<(TaskId, TaskEvent)>,
     teller: &Teller,
 ) {
-    spec.target = *targets.borrow_and_update();
+    spec.target = *orders.targets.borrow_and_update();
     let handle = task::spawn(spec);
     let mut stopping = false;
     loop {
@@ -108,17 +129,18 @@ async fn attend(
                     return;
                 }
             }
-            () = abandon.cancelled() => {
+            () = orders.abandon.cancelled() => {
                 handle.abandon();
                 return;
             }
-            () = stop.cancelled(), if !stopping => {
+            () = orders.stop.cancelled(), if !stopping => {
                 stopping = true;
                 handle.stop();
             }
-            changed = targets.changed(), if !stopping => {
+            () = orders.forget.notified() => handle.forget_topics(),
+            changed = orders.targets.changed(), if !stopping => {
                 if changed.is_ok() {
-                    handle.set_target(*targets.borrow_and_update());
+                    handle.set_target(*orders.targets.borrow_and_update());
                 } else {
                     stopping = true;
                     handle.stop();
