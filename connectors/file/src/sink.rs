@@ -1,7 +1,7 @@
 //! The sink task: appends each value as a line to a file, or writes it to standard output.
 //!
-//! Lines gather in one buffer that is written when it is full and at `flush`, which comes before every commit of
-//! offsets and makes the file durable. So a line whose offset is committed is in the file. A crash between two
+//! The lines of a batch gather in one buffer that is written when it is full and at the end of the batch, so that readers of
+//! the file see them at once. `flush`, which comes before every commit of offsets, makes the file durable. So a line whose offset is committed is in the file. A crash between two
 //! commits repeats the lines since the last one. A crash inside a write can leave half a line: opening ends it with a
 //! newline, so that the repeated line stands on a line of its own.
 
@@ -104,6 +104,9 @@ impl SinkTask for FileStreamSinkTask {
             if self.buffer.len() >= WRITE_BYTES {
                 self.blocking(|output, bytes| output.write(bytes)).await?;
             }
+        }
+        if !self.buffer.is_empty() {
+            self.blocking(|output, bytes| output.write(bytes)).await?;
         }
         Ok(Vec::new())
     }

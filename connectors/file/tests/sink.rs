@@ -82,7 +82,6 @@ async fn says_which_file_cannot_be_made() {
 async fn a_full_disk_fails_the_task() {
     let (mut task, context) = task();
     task.open(context, &RawConfig::from([("file", "/dev/full")])).await.unwrap();
-    task.put(&batch(vec!["one".into()])).await.unwrap();
-    let error = task.flush(&mut Vec::new()).await.unwrap_err();
+    let error = task.put(&batch(vec!["one".into()])).await.unwrap_err();
     assert!(error.message().starts_with("cannot write to /dev/full: No space left on device"), "{error}");
 }
