@@ -327,7 +327,8 @@ async fn a_client_that_goes_away_frees_its_handler() {
         .with_protocols(vec![JoinGroupRequestProtocol::default().with_name(s("range"))]);
     let waits = rig.groups.join_group(&ctx, request, 9);
     ctx.gone.cancel();
-    tokio::time::timeout(Duration::from_secs(1), waits).await.expect("the handler ends");
+    let answer = tokio::time::timeout(Duration::from_secs(1), waits).await.expect("the handler ends");
+    assert_eq!(answer.error_code, E::CoordinatorNotAvailable.code(), "keeps its member id");
 }
 
 #[tokio::test]

@@ -4,12 +4,11 @@
 //! ghost. A static member keeps its place by `group.instance.id`: a newcomer with the same one takes the place over and
 //! fences its predecessor, and if the chosen protocol stays the same, nobody else notices.
 
+use super::fields::Reader;
 use super::machine::{Answer, Context, Join, JoinAnswer, Persisting, Purpose, SyncAnswer};
 use super::state::{Group, GroupState, JoinTimer, Member, Name};
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::ConsumerProtocolSubscription;
-use kafka_protocol::protocol::Decodable;
 use std::collections::BTreeSet;
 
 impl Group {
@@ -277,6 +276,8 @@ impl Group {
         }
         self.protocol = self.elect_protocol();
         self.subscribed = self.subscriptions();
+        let (generation, members) = (self.generation, self.members.len());
+        tracing::info!(group = %self.id, generation, members, "the group begins a generation");
         self.enter(GroupState::CompletingRebalance, cx.now_ms);
         self.open_generation(cx);
     }
@@ -354,14 +355,32 @@ impl Group {
     }
 }
 
-/// Topics of a consumer's subscription. Newer versions than the parser knows start with the same fields.
-fn subscription_topics(metadata: &Bytes) -> Option<Vec<Name>> {
-    let mut bytes = metadata.clone();
-    if bytes.len() < 2 {
-        return None;
+/// Topics of a consumer's subscription: a version, then the topics, whatever follows. All versions begin so (format
+/// source: `ConsumerProtocolSubscription.json` of Kafka 4.3).
+fn subscription_topics(metadata: &[u8]) -> Option<Vec<Name>> {
+    let mut read = Reader::new(metadata);
+    read.i16("version").ok().filter(|version| *version >= 0)?;
+    let count = read.array_len(false, "topics").ok()??;
+    (0..count).map(|_| read.string(false, "topic").ok().map(Name::from)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_are_read_in_all_versions_and_rubbish_is_refused() {
+        let check = |bytes: &[u8], expect: Option<&[&str]>| {
+            let expect =
+                expect.map(|topics| topics.iter().map(|topic| Name::from(*topic)).collect::<Vec<_>>());
+            assert_eq!(subscription_topics(bytes), expect, "{bytes:?}");
+        };
+        check(&[0, 0, 0, 0, 0, 2, 0, 1, b'a', 0, 2, b'b', b'c', 0xff, 0xff, 0xff, 0xff], Some(&["a", "bc"]));
+        check(&[0, 9, 0, 0, 0, 1, 0, 1, b'a', 1, 2, 3], Some(&["a"]));
+        check(&[0, 1, 0, 0, 0, 0], Some(&[]));
+        check(&[], None);
+        check(&[0xff, 0xff, 0, 0, 0, 0], None);
+        check(&[0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 1, b'a'], None);
+        check(&[0, 0, 0, 0, 0, 2, 0, 1, b'a'], None);
     }
-    let version = i16::from_be_bytes([bytes[0], bytes[1]]).clamp(0, 3);
-    let mut body = bytes.split_off(2);
-    let subscription = ConsumerProtocolSubscription::decode(&mut body, version).ok()?;
-    Some(subscription.topics.iter().map(|topic| Name::from(topic.as_str())).collect())
 }

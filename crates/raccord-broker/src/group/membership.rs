@@ -54,7 +54,7 @@ pub(super) fn check_group_id(group: &str) -> Result<(), ResponseError> {
 }
 
 impl GroupCoordinator {
-    /// Submits an event to a group and waits for its answer. `None`: there is no such group, or the client has gone.
+    /// Submits an event to a group and waits for its answer. `None`: there is no such group.
     async fn ask(
         &self,
         ctx: &RequestContext,
@@ -67,8 +67,9 @@ impl GroupCoordinator {
             return Ok(None);
         };
         tokio::select! {
-            answer = answer => Ok(answer.ok()),
-            () = ctx.gone.cancelled() => Ok(None),
+            answer = answer => answer.map(Some).map_err(|_| ResponseError::CoordinatorNotAvailable),
+            // If the broker stops, this still reaches the client, which then comes back under the same member id.
+            () = ctx.gone.cancelled() => Err(ResponseError::CoordinatorNotAvailable),
         }
     }
 
