@@ -88,7 +88,7 @@ impl Writer<'_> {
             (Step::Float64, Value::Float64(number)) => self.float64(*number),
             (Step::String, Value::String(text)) => append_quoted(text, self.out),
             (Step::Bytes, Value::Bytes(bytes)) => self.base64(bytes),
-            (Step::Decimal, Value::Decimal(decimal)) => return self.decimal(plan, decimal),
+            (Step::Decimal(scale), Value::Decimal(decimal)) => return self.decimal(plan, *scale, decimal),
             (Step::Date, Value::Date(millis)) => {
                 if millis % DAY_MS != 0 {
                     return Err(Error::record(
@@ -235,12 +235,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn decimal(&mut self, plan: &Plan, decimal: &Decimal) -> Result<()> {
+    fn decimal(&mut self, plan: &Plan, scale: Option<i32>, decimal: &Decimal) -> Result<()> {
         match self.decimals {
             DecimalFormat::Numeric => self.out.extend_from_slice(decimal.to_string().as_bytes()),
             DecimalFormat::Base64 => {
                 let schema = plan.schema.as_deref().expect("a decimal's plan has its schema");
-                let scale = decimal_scale(schema)?;
+                let scale = scale.map_or_else(|| decimal_scale(schema), Ok)?;
                 if decimal.scale != scale {
                     return Err(Error::record(format!(
                         "Decimal value has mismatching scale for given Decimal schema. Schema has scale {scale}, \
@@ -248,7 +248,10 @@ impl Writer<'_> {
                         decimal.scale
                     )));
                 }
-                self.base64(&decimal.to_be_bytes());
+                match i128::try_from(&decimal.unscaled) {
+                    Ok(number) => self.base64(shortest(&number.to_be_bytes())),
+                    Err(_) => self.base64(&decimal.to_be_bytes()),
+                }
             }
         }
         Ok(())
@@ -290,6 +293,14 @@ impl Writer<'_> {
         self.out.truncate(start + written);
         self.out.push(b'"');
     }
+}
+
+/// The bytes of a number in two's complement without those that only repeat its sign.
+fn shortest(bytes: &[u8; 16]) -> &[u8] {
+    let sign = bytes[0] >> 7;
+    let fill = sign * 0xff;
+    let repeated = bytes.windows(2).take_while(|pair| pair[0] == fill && pair[1] >> 7 == sign).count();
+    &bytes[repeated..]
 }
 
 static ANY: Plan = Plan { schema: None, step: Step::Any, null: NullMeans::Null };
@@ -335,7 +346,7 @@ fn wrong_class(step: &Step, value: &Value) -> Error {
     };
     let physical = |name: &str| Error::record(format!("Invalid type for {name}: class {class}"));
     match step {
-        Step::Decimal => logical("Decimal", "BigDecimal"),
+        Step::Decimal(_) => logical("Decimal", "BigDecimal"),
         Step::Date => logical("Date", "Date"),
         Step::Time => logical("Time", "Date"),
         Step::Timestamp => logical("Timestamp", "Date"),

@@ -111,7 +111,7 @@ impl<'a> Cursor<'a> {
             Step::Float64 => Value::Float64(self.double()?),
             Step::String => Value::String(self.string()?),
             Step::Bytes => Value::Bytes(self.binary()?),
-            Step::Decimal => Value::Decimal(Box::new(self.decimal(byte, plan)?)),
+            Step::Decimal(scale) => Value::Decimal(Box::new(self.decimal(byte, *scale)?)),
             Step::Date => Value::Date(i64::from(i32::try_from(self.integer()?).ok()?) * DAY_MS),
             Step::Time => {
                 let millis = self.integer()?;
@@ -288,11 +288,10 @@ impl<'a> Cursor<'a> {
         STANDARD.decode(text.as_bytes()).ok().map(Bytes::from)
     }
 
-    fn decimal(&mut self, byte: u8, plan: &Plan) -> Option<Decimal> {
+    fn decimal(&mut self, byte: u8, scale: Option<i32>) -> Option<Decimal> {
         if byte != b'"' {
             return self.number()?.text.parse().ok();
         }
-        let scale = plan.schema.as_ref()?.parameter("scale")?.parse().ok()?;
         let start = self.at + 1;
         let end = find_special(self.bytes, start);
         if self.bytes.get(end) != Some(&b'"') {
@@ -302,7 +301,8 @@ impl<'a> Cursor<'a> {
         // Room for the numbers of 38 digits that databases have, and more; longer ones take the slow way.
         let mut unscaled = [0; 48];
         let length = STANDARD.decode_slice(&self.bytes[start..end], &mut unscaled).ok()?;
-        (length > 0).then(|| Decimal::from_be_bytes(&unscaled[..length], scale))
+        let scale = scale.filter(|_| length > 0)?;
+        Some(Decimal::from_be_bytes(&unscaled[..length], scale))
     }
 
     /// Whether another item follows in what ends with that byte; takes the comma or the end.

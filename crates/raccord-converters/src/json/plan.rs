@@ -30,7 +30,8 @@ pub(super) enum Step {
     Float64,
     String,
     Bytes,
-    Decimal,
+    /// With the scale, if the schema has one that can be read.
+    Decimal(Option<i32>),
     Date,
     Time,
     Timestamp,
@@ -91,7 +92,9 @@ impl Plan {
 impl Step {
     fn of(schema: &Schema, settings: &Settings) -> Self {
         match schema.name.as_deref() {
-            Some(logical::DECIMAL) => return Self::Decimal,
+            Some(logical::DECIMAL) => {
+                return Self::Decimal(schema.parameter("scale").and_then(|scale| scale.parse().ok()));
+            }
             Some(logical::DATE) => return Self::Date,
             Some(logical::TIME) => return Self::Time,
             Some(logical::TIMESTAMP) => return Self::Timestamp,
