@@ -28,6 +28,8 @@ use crate::txn::TransactionCoordinator;
 const LOCK_FILE: &str = ".lock";
 /// How often due checkpoints are looked for.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest wait for a share of the memory for answers.
+const ANSWER_BUDGET_WAIT: Duration = Duration::from_millis(500);
 /// Longest wait for requests under way when the broker stops.
 const DRAIN_MS: u64 = 3_000;
 
@@ -131,9 +133,10 @@ impl Broker {
         acquire(&self.requests, bytes).await
     }
 
-    /// Waits for room for an answer of so many bytes.
-    pub(crate) async fn answer_budget(&self, bytes: usize) -> OwnedSemaphorePermit {
-        acquire(&self.answers, bytes).await
+    /// Waits a moment for room for an answer of so many bytes. `None`: readers that take nothing hold all of it, and the
+    /// answer should be a small one.
+    pub(crate) async fn answer_budget(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        tokio::time::timeout(ANSWER_BUDGET_WAIT, acquire(&self.answers, bytes)).await.ok()
     }
 }
 

@@ -43,7 +43,7 @@ pub struct BrokerConfig {
     pub max_connections: usize,
     /// `connections.max.idle.ms`: a connection without a request for so long is closed.
     pub connection_idle_ms: u64,
-    /// A frame that has begun must be complete within this time, and an answer must be taken off our hands.
+    /// A frame that has begun must be complete within this time, and a reader must take some of its answer.
     pub frame_timeout_ms: u64,
     /// Largest answer to one Fetch, whatever the client allows (`fetch.max.bytes`).
     pub fetch_max_bytes: usize,

@@ -111,7 +111,7 @@ enum End {
     FrameSize(i64, usize),
     #[error("no request for {0} ms")]
     Idle(u64),
-    #[error("a frame or an answer took longer than {0} ms")]
+    #[error("a frame took longer than {0} ms, or no byte of an answer was taken for so long")]
     Slow(u64),
     #[error("{0}")]
     Refused(#[from] Refused),
@@ -196,10 +196,7 @@ async fn answer_frames(
             () = stopped(broker) => return Ok(()),
         };
         match reply {
-            Reply::Send(frame) => {
-                let written = timeout(Duration::from_millis(limit), write_frame(&mut socket, frame)).await;
-                written.map_err(|_| End::Slow(limit))??;
-            }
+            Reply::Send(frame) => write_frame(&mut socket, frame, limit).await?,
             Reply::Nothing => {}
             Reply::Close => return Err(End::FailedWithoutAcks),
         }
@@ -217,16 +214,17 @@ async fn stopped(broker: &Broker) {
     tokio::time::sleep(STOP_GRACE).await;
 }
 
-async fn write_frame(socket: &mut OwnedWriteHalf, frame: Frame) -> std::io::Result<()> {
+/// Writes all parts. A slow reader may take its time, one that takes nothing for `limit_ms` may not.
+async fn write_frame(socket: &mut OwnedWriteHalf, frame: Frame, limit_ms: u64) -> Result<(), End> {
     let Frame { parts, budget } = frame;
     let mut slices: Vec<std::io::IoSlice<'_>> = parts.iter().map(|p| std::io::IoSlice::new(p)).collect();
     let mut rest = slices.as_mut_slice();
     while !rest.is_empty() {
-        let written = socket.write_vectored(rest).await?;
-        if written == 0 {
-            return Err(std::io::ErrorKind::WriteZero.into());
+        let written = timeout(Duration::from_millis(limit_ms), socket.write_vectored(rest)).await;
+        match written.map_err(|_| End::Slow(limit_ms))?? {
+            0 => return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()),
+            written => std::io::IoSlice::advance_slices(&mut rest, written),
         }
-        std::io::IoSlice::advance_slices(&mut rest, written);
     }
     drop(budget);
     Ok(())

@@ -433,7 +433,9 @@ impl Topics {
     pub(crate) fn close(&self) {
         for log in self.all().iter().flat_map(|t| t.partitions()) {
             log.close();
-            report(&log, log.checkpoint());
+            if log.is_dirty() {
+                report(&log, log.checkpoint());
+            }
         }
     }
 }

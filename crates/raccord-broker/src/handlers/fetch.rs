@@ -24,6 +24,8 @@ use crate::request::RequestContext;
 
 const FLEXIBLE: i16 = 12;
 const TOPIC_IDS: i16 = 13;
+/// Size of an answer for which there was no room in the memory for answers.
+const UNBUDGETED_BYTES: usize = 64 << 10;
 /// Longest wait whatever the client asks for.
 const WAIT_MAX_MS: u64 = 300_000;
 
@@ -60,10 +62,11 @@ pub(crate) async fn fetch(
     let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(broker.config().fetch_max_bytes);
     let wanted = usize::try_from(ready).unwrap_or(usize::MAX).min(max_bytes);
     let budget = broker.answer_budget(wanted).await;
+    let max_bytes = if budget.is_some() { max_bytes } else { max_bytes.min(UNBUDGETED_BYTES) };
     let Reply::Send(mut frame) = respond(ctx, &topics, isolation, max_bytes, version) else {
         return Ok(Reply::Close);
     };
-    frame.budget = Some(budget);
+    frame.budget = budget;
     Ok(Reply::Send(frame))
 }
 

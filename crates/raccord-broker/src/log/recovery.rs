@@ -134,6 +134,11 @@ impl PartitionLog {
         Ok(())
     }
 
+    /// Whether anything has been appended since the last checkpoint.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.writer.lock().dirty_since_ms.is_some()
+    }
+
     /// Whether enough has been appended since the last checkpoint to write another.
     pub(crate) fn checkpoint_due(&self, now: i64) -> bool {
         const BYTES: u64 = 64 << 20;

@@ -180,3 +180,32 @@ fn noise_in_every_api_and_version_never_takes_the_broker_down() {
     }
     assert_eq!(good.values("t", 0).len(), 12);
 }
+
+#[test]
+fn a_reader_that_takes_nothing_is_cut_and_holds_up_nobody() {
+    let broker = Running::start_with(|c| {
+        c.frame_timeout_ms = 1500;
+        c.max_in_flight_bytes = 8 << 20;
+        c.fetch_max_bytes = 8 << 20;
+        c.request_max_bytes = 8 << 20;
+    });
+    let mut good = broker.client();
+    good.create("t", 1, &[("compression.type", "uncompressed")]);
+    let large = "x".repeat(900_000);
+    for _ in 0..20 {
+        assert_eq!(good.produce("t", batch(&[&large], NOBODY)).error_code, 0);
+    }
+    let mut stalled = broker.client();
+    let mut request = fetch_request("t", 0).with_max_bytes(i32::MAX);
+    request.topics[0].partitions[0].partition_max_bytes = i32::MAX;
+    for _ in 0..10 {
+        stalled.send(&request, 12);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let started = Instant::now();
+    assert!(!good.fetch("t", 0, 0).records.expect("records").is_empty());
+    assert!(started.elapsed() < Duration::from_millis(1400), "others are served: {:?}", started.elapsed());
+    std::thread::sleep(Duration::from_millis(2500));
+    let answers = std::iter::from_fn(|| stalled.receive_raw().ok()).count();
+    assert!(answers < 10, "the connection was cut, not served {answers} times");
+}
