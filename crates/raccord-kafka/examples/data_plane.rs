@@ -99,7 +99,7 @@ async fn run(mode: &str, options: &HashMap<String, String>) {
         task_config: connector.clone(),
         connector_config: connector,
         worker: Arc::new(worker(&option("bootstrap"))),
-        kafka: Arc::new(RdKafka),
+        kafka: Arc::new(RdKafka::default()),
         offsets: positions.clone(),
         target: TaskTarget::Started,
         events,
