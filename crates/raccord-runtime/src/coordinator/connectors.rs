@@ -258,7 +258,7 @@ impl Coordinator {
 
     /// A restart whose connector is gone, or is another worker's now, will never be done here.
     fn settle_connector_restarts(&mut self) {
-        if !self.group.is_settled() {
+        if !self.group.is_settled() || self.stopping {
             return;
         }
         let hopeless: Vec<String> =

@@ -167,7 +167,7 @@ impl Coordinator {
 
     /// A restart whose task is gone, or is another worker's now, will never be done here.
     fn settle_task_restarts(&mut self) {
-        if !self.group.is_settled() {
+        if !self.group.is_settled() || self.stopping {
             return;
         }
         let hopeless: Vec<TaskId> =
