@@ -94,7 +94,11 @@ fn parse_exponent(text: &str) -> Result<i64, NotADecimal> {
         return Err(NotADecimal("Too many nonzero exponent digits."));
     }
     let exponent = significant.parse::<i64>().unwrap_or(0);
-    Ok(if text.starts_with('-') { -exponent } else { exponent })
+    let exponent = if text.starts_with('-') { -exponent } else { exponent };
+    if i32::try_from(exponent).is_err() {
+        return Err(NotADecimal("Exponent overflow."));
+    }
+    Ok(exponent)
 }
 
 impl Decimal {
@@ -196,8 +200,10 @@ mod tests {
         check("1E+2", Some((1, -2)));
         check("12e-3", Some((12, 3)));
         check("0e99999999999", None);
-        check("1e2147483648", Some((1, i32::MIN)));
-        check("1e2147483649", None);
+        check("1e2147483647", Some((1, -i32::MAX)));
+        check("1e2147483648", None);
+        check("1e-2147483648", None);
+        check("1.5e-2147483647", None);
         for bad in ["", "+", ".", "1e", "1e+", "--1", "1 ", "0x1", "1.2.3", "NaN"] {
             check(bad, None);
         }
