@@ -54,7 +54,7 @@ impl Broker {
 }
 
 fn kafka_command(peers: &Peers, folder: &Path, port: u16) -> Result<Command> {
-    let log4j = write_log4j(folder)?;
+    let log4j = write_log4j(folder, "WARN")?;
     let controller = free_port()?;
     let data = folder.join("data");
     let properties = folder.join("server.properties");

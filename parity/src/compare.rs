@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::exchange::{Exchange, Recording};
 use crate::normalise::for_comparison;
+use crate::pending::pending;
 
 /// The exchanges looked at and the differences found.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +13,26 @@ pub struct Outcome {
     pub exchanges: usize,
     /// The exchanges that differ, each described in a paragraph.
     pub differences: Vec<String>,
+    /// What ours does not have yet, once for each exchange that differs because of it.
+    pub pending: Vec<&'static str>,
+}
+
+impl Outcome {
+    /// Adds another outcome.
+    pub fn add(&mut self, other: Outcome) {
+        self.exchanges += other.exchanges;
+        self.differences.extend(other.differences);
+        self.pending.extend(other.pending);
+    }
+
+    /// The numbers in a line.
+    pub fn summary(&self) -> String {
+        let pending = match self.pending.len() {
+            0 => String::new(),
+            count => format!(", {count} pending"),
+        };
+        format!("{} exchanges, {} differences{pending}", self.exchanges, self.differences.len())
+    }
 }
 
 /// Compares what ours did with what the real one did.
@@ -25,11 +46,16 @@ pub fn compare(expected: &Recording, actual: &Recording) -> Outcome {
             expected.exchanges.len()
         ));
     }
-    for (index, (expected, got)) in expected.exchanges.iter().zip(&actual.exchanges).enumerate() {
-        let lines = differences(expected, got);
-        if !lines.is_empty() {
-            let note = expected.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
-            let head = format!("{} #{index} {}{note}", actual.scenario, expected.step);
+    for (index, (want, got)) in expected.exchanges.iter().zip(&actual.exchanges).enumerate() {
+        let lines = differences(want, got);
+        if lines.is_empty() {
+            continue;
+        }
+        if let Some(row) = pending(expected, want) {
+            outcome.pending.push(row.what);
+        } else {
+            let note = want.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+            let head = format!("{} #{index} {}{note}", actual.scenario, want.step);
             outcome.differences.push(format!("{head}\n{}", lines.join("\n")));
         }
     }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod kafka;
 pub mod normalise;
 pub mod peers;
+pub mod pending;
 pub mod process;
 pub mod run;
 pub mod scenario;

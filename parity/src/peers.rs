@@ -66,17 +66,17 @@ impl Peers {
     }
 }
 
-/// Writes a Log4j configuration that prints warnings and worse.
+/// Writes a Log4j configuration that prints a level and worse, as Kafka's own one does for INFO.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_log4j(folder: &Path) -> Result<PathBuf> {
+pub fn write_log4j(folder: &Path, level: &str) -> Result<PathBuf> {
     let path = folder.join("log4j2.properties");
-    std::fs::write(
-        &path,
-        "rootLogger.level=WARN\nrootLogger.appenderRefs=o\nrootLogger.appenderRef.o.ref=O\nappender.o.type=Console\n\
-         appender.o.name=O\nappender.o.target=SYSTEM_ERR\nappender.o.layout.type=PatternLayout\n\
-         appender.o.layout.pattern=%d %p %c{1} %m%n\n",
-    )?;
+    let text = format!(
+        "rootLogger.level={level}\nrootLogger.appenderRefs=o\nrootLogger.appenderRef.o.ref=O\n\
+         appender.o.type=Console\nappender.o.name=O\nappender.o.target=SYSTEM_ERR\n\
+         appender.o.layout.type=PatternLayout\nappender.o.layout.pattern=%d %p %c{{1}} %m%n\n"
+    );
+    std::fs::write(&path, text)?;
     Ok(path)
 }

@@ -72,7 +72,7 @@ impl Worker {
             }
             WorkerKind::Raccord(binary) => {
                 let mut command = Command::new(binary);
-                command.arg("distributed");
+                command.arg("distributed").env_remove("RUST_LOG");
                 command
             }
         };
@@ -108,7 +108,7 @@ impl Worker {
 }
 
 fn kafka_command(peers: &Peers, folder: &Path) -> Result<Command> {
-    let mut command = peers.java(512, &write_log4j(folder)?);
+    let mut command = peers.java(512, &write_log4j(folder, "INFO")?);
     command.arg("org.apache.kafka.connect.cli.ConnectDistributed");
     Ok(command)
 }
