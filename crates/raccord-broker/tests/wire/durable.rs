@@ -1,5 +1,8 @@
 //! What must hold over crashes, restarts and repeated requests.
 
+use std::time::{Duration, Instant};
+
+use bytes::Buf;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::*;
 use raccord_broker::Broker;
@@ -156,4 +159,38 @@ fn an_old_data_folder_left_by_a_crash_is_not_taken_for_a_new_topic() {
     let mut client = broker.client();
     assert_eq!(client.create("t", 1, &[]), 0);
     assert_eq!(client.values("t", 0), Vec::<String>::new());
+}
+
+/// Polls until `done` holds.
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what} does not happen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_running_broker_compacts_and_deletes() {
+    let broker = Running::start_with(|c| c.retention_check_interval_ms = 100);
+    let mut client = broker.client();
+    let small = ("segment.bytes", "1048576");
+    let plain = ("compression.type", "uncompressed");
+    client.create("table", 1, &[("cleanup.policy", "compact"), small, plain]);
+    client.create("stream", 1, &[("retention.bytes", "1500000"), small, plain]);
+    // The keys follow the values: two keys of 10 kB each, again and again, over three segments.
+    for i in 0..160 {
+        let value = ["x", "y"][i % 2].repeat(10_000);
+        for topic in ["table", "stream"] {
+            assert_eq!(client.produce(topic, batch(&[&value], NOBODY)).error_code, 0);
+        }
+    }
+    eventually("deletion", || client.fetch("stream", 159, 0).log_start_offset > 0);
+    let code = client.fetch("stream", 0, 0).error_code;
+    assert_eq!(code, ResponseError::OffsetOutOfRange.code());
+    eventually("compaction", || {
+        let data = client.fetch("table", 0, 0);
+        assert_eq!((data.error_code, data.log_start_offset, data.high_watermark), (0, 0, 160));
+        data.records.expect("records").slice(..8).get_i64() > 50
+    });
 }
