@@ -27,6 +27,9 @@ pub fn set<'a>(call: &'a Call<'a>) -> Reply<'a> {
         let Some(level) = body.get("level") else {
             return Err(Failure::new(400, "Desired 'level' parameter was not specified in request."));
         };
+        if level.is_empty() {
+            return Err(Failure::new(500, "Illegal null or empty Level name."));
+        }
         let known = level.trim();
         if !LEVELS.iter().any(|name| name.eq_ignore_ascii_case(known)) {
             return Err(Failure::new(404, format!("invalid log level '{level}'.")));

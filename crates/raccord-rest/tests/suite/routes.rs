@@ -280,6 +280,13 @@ const CASES: &[Case] = &[
     ),
     case(
         "PUT /admin/loggers/a.b",
+        r#"{"level":""}"#,
+        500,
+        r#"{"error_code":500,"message":"Illegal null or empty Level name."}"#,
+        &[],
+    ),
+    case(
+        "PUT /admin/loggers/a.b",
         "{}",
         400,
         r#"{"error_code":400,"message":"Desired 'level' parameter was not specified in request."}"#,
