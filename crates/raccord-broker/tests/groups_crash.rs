@@ -3,16 +3,14 @@
 
 mod real;
 
-use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
-use real::{BrokerProcess, produce, wait_for};
-use std::io::{Read, Write};
+use kafka_protocol::protocol::StrBytes;
+use real::{BrokerProcess, ask, produce, wait_for};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,34 +24,6 @@ fn broker_process() {
 
 fn s(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
-}
-
-/// One request on a connection; `None` when the broker went away.
-fn ask<R: Request + Encodable>(
-    stream: &mut TcpStream,
-    key: ApiKey,
-    version: i16,
-    request: &R,
-) -> Option<R::Response>
-where
-    R::Response: Decodable,
-{
-    let header = RequestHeader::default().with_request_api_key(key as i16).with_request_api_version(version);
-    let mut body = BytesMut::new();
-    header.encode(&mut body, R::header_version(version)).unwrap();
-    request.encode(&mut body, version).unwrap();
-    let mut frame = (body.len() as u32).to_be_bytes().to_vec();
-    frame.extend_from_slice(&body);
-    stream.write_all(&frame).ok()?;
-    let mut len = [0; 4];
-    stream.read_exact(&mut len).ok()?;
-    let mut answer = vec![0; u32::from_be_bytes(len) as usize];
-    stream.read_exact(&mut answer).ok()?;
-    let mut answer = Bytes::from(answer);
-    ResponseHeader::decode(&mut answer, R::Response::header_version(version)).unwrap();
-    let decoded = R::Response::decode(&mut answer, version).unwrap();
-    assert!(!answer.has_remaining());
-    Some(decoded)
 }
 
 fn commit(stream: &mut TcpStream, group: &str, offset: i64) -> Option<bool> {

@@ -55,13 +55,11 @@ impl GroupCoordinator {
     ) -> DescribeGroupsResponse {
         let groups = request.groups.into_iter().map(|id| {
             let found = self.with_group(&id, false, |cell| described(&cell.group));
-            let group = found.ok().flatten().unwrap_or_else(|| not_found(&id, version));
-            let group = group.with_group_id(id);
+            let group = found.ok().flatten().unwrap_or_else(|| not_found(&id, version)).with_group_id(id);
             // Before version 3 the field does not exist; it is then not asked for either.
-            if request.include_authorized_operations {
-                group.with_authorized_operations(ALL_OPERATIONS)
-            } else {
-                group
+            match request.include_authorized_operations && group.error_code == 0 {
+                true => group.with_authorized_operations(ALL_OPERATIONS),
+                false => group,
             }
         });
         DescribeGroupsResponse::default().with_groups(groups.collect())

@@ -195,11 +195,9 @@ impl GroupCoordinator {
             }
             None => {
                 let mut topics: BTreeMap<Name, Vec<Fetched>> = BTreeMap::new();
-                for partition in cell.into_iter().flat_map(|cell| cell.offsets.partitions()) {
+                for partition in cell.into_iter().flat_map(|cell| cell.offsets.committed_partitions()) {
                     let found = Fetched::of(cell, partition, stable);
-                    if found.kafka_offset >= 0 || found.error.is_some() {
-                        topics.entry(partition.topic.clone()).or_default().push(found);
-                    }
+                    topics.entry(partition.topic.clone()).or_default().push(found);
                 }
                 topics.into_iter().map(|(topic, found)| (TopicName(text(&topic)), found)).collect()
             }

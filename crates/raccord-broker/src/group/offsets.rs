@@ -64,6 +64,11 @@ impl Offsets {
         self.committed.get(partition)
     }
 
+    /// Partitions with a committed offset.
+    pub fn committed_partitions(&self) -> impl Iterator<Item = &PartitionName> {
+        self.committed.keys()
+    }
+
     /// Partitions with an offset, committed or pending.
     pub fn partitions(&self) -> impl Iterator<Item = &PartitionName> {
         let pending = self.pending.values().flat_map(BTreeMap::keys);

@@ -12,6 +12,7 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
 };
 use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState as Described};
 use kafka_protocol::messages::list_transactions_response::TransactionState as Listed;
+use kafka_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
 use kafka_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
@@ -186,7 +187,7 @@ impl TransactionCoordinator {
         let commit = || self.groups.commit_in_transaction(&request);
         let outcomes = match self.while_open(&request.transactional_id, producer, &at, commit) {
             Ok(outcomes) => outcomes,
-            Err(error) => vec![Some(error); request.topics.iter().map(|topic| topic.partitions.len()).sum()],
+            Err(error) => self.refuse_offsets(&request, error),
         };
         let mut codes = outcomes.into_iter().map(|error| error.map_or(0, |error| error.code()));
         let mut topics = Vec::with_capacity(request.topics.len());
@@ -201,6 +202,22 @@ impl TransactionCoordinator {
             topics.push(answer.with_partitions(partitions));
         }
         TxnOffsetCommitResponse::default().with_topics(topics)
+    }
+
+    /// One error for all, except that a partition that does not exist is told so.
+    fn refuse_offsets(
+        &self,
+        request: &TxnOffsetCommitRequest,
+        error: ResponseError,
+    ) -> Vec<Option<ResponseError>> {
+        let of_topic = |topic: &TxnOffsetCommitRequestTopic| {
+            let judge = |index| match self.ports.has_partition(&topic.name, index) {
+                true => Some(error),
+                false => Some(ResponseError::UnknownTopicOrPartition),
+            };
+            topic.partitions.iter().map(|partition| judge(partition.partition_index)).collect::<Vec<_>>()
+        };
+        request.topics.iter().flat_map(of_topic).collect()
     }
 
     /// EndTxn 0 to 4.

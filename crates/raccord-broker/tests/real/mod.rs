@@ -1,6 +1,9 @@
 //! A broker in a process of its own, which can be killed, and the real clients that talk to it.
 #![allow(dead_code, clippy::unwrap_used)]
 
+use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 use raccord_broker::{Broker, BrokerConfig};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -123,6 +126,42 @@ pub fn java() -> Command {
     java
 }
 
+/// Apache Kafka itself, for comparison.
+pub struct ApacheKafka {
+    pub port: u16,
+    _server: Client,
+    _dir: tempfile::TempDir,
+}
+
+impl ApacheKafka {
+    /// One node, set up like ours.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (port, controller) = (free_port(), free_port());
+        let properties = dir.path().join("server.properties");
+        let text = format!(
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
+             log.dirs={}\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
+             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
+             transaction.state.log.num.partitions=1\ngroup.initial.rebalance.delay.ms=0\nnum.partitions={PARTITIONS}\n",
+            dir.path().join("data").display()
+        );
+        std::fs::write(&properties, text).expect("writable");
+        let properties = properties.to_str().expect("UTF-8");
+        let format = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", properties];
+        let (ok, lines) = tool("kafka.tools.StorageTool", &format);
+        assert!(ok, "{lines:#?}");
+        let mut command = java();
+        command.args(["kafka.Kafka", properties]);
+        let server = Client::start(command);
+        let listens = || TcpStream::connect(("127.0.0.1", port)).ok();
+        server.lines.wait("Apache Kafka", 120, |_| listens());
+        ApacheKafka { port, _server: server, _dir: dir }
+    }
+}
+
 /// A client under way: its output by line, and its end.
 pub struct Client {
     child: Child,
@@ -236,6 +275,34 @@ pub fn produce(boot: &str, topic: &str, partition: i32, values: impl Iterator<It
     values.for_each(|value| client.say(&value));
     let (status, lines) = client.finish(30);
     assert!(status.success(), "{lines:?}");
+}
+
+/// One request on a connection; `None` when the broker went away.
+pub fn ask<R: Request + Encodable>(
+    stream: &mut TcpStream,
+    key: ApiKey,
+    version: i16,
+    request: &R,
+) -> Option<R::Response>
+where
+    R::Response: Decodable,
+{
+    let header = RequestHeader::default().with_request_api_key(key as i16).with_request_api_version(version);
+    let mut body = BytesMut::new();
+    header.encode(&mut body, R::header_version(version)).unwrap();
+    request.encode(&mut body, version).unwrap();
+    let mut frame = (body.len() as u32).to_be_bytes().to_vec();
+    frame.extend_from_slice(&body);
+    stream.write_all(&frame).ok()?;
+    let mut len = [0; 4];
+    stream.read_exact(&mut len).ok()?;
+    let mut answer = vec![0; u32::from_be_bytes(len) as usize];
+    stream.read_exact(&mut answer).ok()?;
+    let mut answer = Bytes::from(answer);
+    ResponseHeader::decode(&mut answer, R::Response::header_version(version)).unwrap();
+    let decoded = R::Response::decode(&mut answer, version).unwrap();
+    assert!(!answer.has_remaining());
+    Some(decoded)
 }
 
 /// One HTTP exchange; the status and the body.
