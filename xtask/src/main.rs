@@ -3,6 +3,7 @@
 mod checks;
 mod fuzz;
 mod measure;
+mod new;
 mod peers;
 mod run;
 
@@ -36,6 +37,9 @@ enum Command {
     Deny,
     /// Rewrite the generated reference pages
     Docs,
+    /// The skeleton of something new
+    #[command(subcommand)]
+    New(new::New),
 }
 
 fn main() -> Result<()> {
@@ -48,5 +52,6 @@ fn main() -> Result<()> {
         Command::Peers(what) => peers::run(&what),
         Command::Deny => checks::deny(&["check"]),
         Command::Docs => checks::docs(),
+        Command::New(what) => new::run(&what, run::root()),
     }
 }
