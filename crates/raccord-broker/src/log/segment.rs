@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -89,6 +89,8 @@ pub(crate) struct Segment {
     len: AtomicU64,
     max_timestamp: AtomicI64,
     indexed_to: AtomicU64,
+    /// A write failed half-way and could not be undone: nothing may be written behind it.
+    torn: AtomicBool,
     index: RwLock<Index>,
 }
 
@@ -109,6 +111,7 @@ impl Segment {
             len: AtomicU64::new(0),
             max_timestamp: AtomicI64::new(NONE),
             indexed_to: AtomicU64::new(0),
+            torn: AtomicBool::new(false),
             index: RwLock::new(Index::Memory(Vec::new())),
         })
     }
@@ -125,6 +128,7 @@ impl Segment {
             len: AtomicU64::new(len),
             max_timestamp: AtomicI64::new(NONE),
             indexed_to: AtomicU64::new(0),
+            torn: AtomicBool::new(false),
             index: RwLock::new(Index::Memory(Vec::new())),
         })
     }
@@ -153,9 +157,14 @@ impl Segment {
 
     /// Appends one batch as `parts` (its bytes in order). On failure the file is cut back to what it was.
     pub(crate) fn append(&self, header: &Header, parts: &mut [IoSlice<'_>], interval: u64) -> io::Result<()> {
+        if self.torn.load(Ordering::Acquire) {
+            return Err(io::Error::other("the log file has a torn end: restart the broker to cut it"));
+        }
         let position = self.len();
         if let Err(e) = write_all_vectored(&self.file, parts) {
-            self.truncate(position)?;
+            if self.truncate(position).is_err() {
+                self.torn.store(true, Ordering::Release);
+            }
             return Err(e);
         }
         self.note(position, header, interval);

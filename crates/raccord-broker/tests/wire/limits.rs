@@ -171,7 +171,11 @@ fn noise_in_every_api_and_version_never_takes_the_broker_down() {
             for _ in 0..noise(&mut state) % 100 {
                 // Mostly small numbers: they pass as lengths and counts and lead deeper into the decoders.
                 let byte = noise(&mut state);
-                frame.extend_from_slice(&[if byte % 4 == 0 { byte as u8 } else { (byte % 3) as u8 }]);
+                frame.extend_from_slice(&[if byte.is_multiple_of(4) {
+                    byte as u8
+                } else {
+                    (byte % 3) as u8
+                }]);
             }
             let mut client = broker.client();
             client.send_raw(&frame);
