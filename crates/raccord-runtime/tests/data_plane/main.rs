@@ -2,6 +2,7 @@
 //!
 //! `SEEDS=n` sets how many seeds are tried, `SEED=n` runs a single one, as a failure names it.
 
+mod outcomes;
 mod sink;
 mod source;
 mod stage;
