@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::run::{command, step};
+
 /// What to make.
 #[derive(Subcommand)]
 pub enum New {
@@ -62,6 +64,10 @@ const SINK: &[File] = template!("sink");
 pub fn run(what: &New, root: &Path) -> Result<()> {
     let New::Connector(connector) = what;
     write(connector, root)?;
+    // Lines break elsewhere with a longer name.
+    let package = format!("raccord-connector-{}", connector.name);
+    let mut format = command("cargo", &["fmt", "-p", &package, "-p", "raccord-plugins"]);
+    step("format", format.current_dir(root))?;
     eprintln!(
         "connectors/{name} is there and registered. Next: make src/task.rs yours, keep\n    \
          cargo test -p raccord-connector-{name}\n\
@@ -78,7 +84,7 @@ fn write(connector: &Connector, root: &Path) -> Result<()> {
         word.starts_with(|c: char| c.is_ascii_lowercase())
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
-    if !words.iter().all(|word| is_word(word)) {
+    if !words.iter().all(is_word) {
         bail!("{name} is no name: use lower case letters and digits, words joined by hyphens");
     }
     let folder = root.join("connectors").join(name);
