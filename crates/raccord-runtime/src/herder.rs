@@ -107,8 +107,8 @@ pub struct ConnectorStatus {
 /// `{kafka_offset}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetEntry {
-    /// Source partition.
-    pub partition: OffsetMap,
+    /// Source partition. `None` comes from users only: JSON's null, which most connectors refuse.
+    pub partition: Option<OffsetMap>,
     /// Offset in it; `None` in a PATCH resets the partition.
     pub offset: Option<OffsetMap>,
 }

@@ -116,7 +116,8 @@ impl Coordinator {
     fn on_connector_gone(&mut self, name: &str) {
         let Some(local) = self.connectors.remove(name) else { return };
         self.timers.cancel(&Timer::ConnectorStop(name.to_owned(), local.epoch));
-        let state = if local.restarting { State::Restarting } else { State::Unassigned };
+        let again = local.restarting && self.wants_connector(name);
+        let state = if again { State::Restarting } else { State::Unassigned };
         self.say(StatusKey::Connector(name.to_owned()), state, None, local.version);
     }
 

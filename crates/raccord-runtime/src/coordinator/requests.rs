@@ -140,7 +140,8 @@ impl Coordinator {
             return Err(not_here());
         }
         self.task_restarts.entry(id.clone()).or_default().push(request);
-        self.stop_task_instance(&id);
+        // Until it runs (or fails again) its status tells so, not what it was before.
+        self.bounce_task_instance(&id);
         Ok(())
     }
 }

@@ -131,7 +131,8 @@ impl Coordinator {
     fn on_task_gone(&mut self, id: &TaskId) {
         let Some(local) = self.tasks.remove(id) else { return };
         self.timers.cancel(&Timer::TaskStop(id.clone(), local.epoch));
-        let state = if local.restarting { State::Restarting } else { State::Unassigned };
+        let again = local.restarting && self.wants_task(id);
+        let state = if again { State::Restarting } else { State::Unassigned };
         self.say(StatusKey::Task(id.clone()), state, None, local.version);
     }
 

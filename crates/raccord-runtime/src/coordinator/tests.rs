@@ -282,7 +282,7 @@ fn a_task_that_does_not_stop_is_abandoned_and_started_again() {
     assert_eq!(bench.answers.remove(&1), Some(Ok(Answer::Done)));
     // What the old instance says now is not heard.
     bench.step(Event::Task(id.clone(), old, TaskNews::Failed("late".into())));
-    assert_eq!(bench.task_state(&id), "UNASSIGNED");
+    assert_eq!(bench.task_state(&id), "RESTARTING");
     bench.task(&id, TaskNews::Running);
     assert_eq!(bench.task_state(&id), "RUNNING");
 }

@@ -91,7 +91,7 @@ pub async fn list(
         HerderError::new(500, format!("Failed to retrieve offsets for source connector {name}"))
     })?;
     codec::sort_like_java(&mut offsets, |offset| codec::java_hash(&offset.partition));
-    let entry = |SourceOffset { partition, offset }| OffsetEntry { partition, offset };
+    let entry = |SourceOffset { partition, offset }| OffsetEntry { partition: Some(partition), offset };
     Ok(offsets.into_iter().map(entry).collect())
 }
 
@@ -112,7 +112,7 @@ fn sink_entry(offset: GroupOffset) -> OffsetEntry {
     partition.insert("kafka_topic".to_owned(), (*offset.partition.topic).into());
     let mut place = OffsetMap::new();
     place.insert("kafka_offset".to_owned(), offset.offset.into());
-    OffsetEntry { partition, offset: Some(place) }
+    OffsetEntry { partition: Some(partition), offset: Some(place) }
 }
 
 fn admin(shared: &Shared, name: &str, config: &RawConfig) -> Result<Arc<dyn Admin>> {
@@ -201,6 +201,13 @@ async fn modify_source(
 fn normalised(offsets: Vec<OffsetEntry>) -> Result<Vec<SourceOffset>> {
     let mut all = indexmap::IndexMap::new();
     for OffsetEntry { partition, offset } in offsets {
+        let Some(partition) = partition else {
+            // No partition and no offset: nothing to do.
+            if offset.is_some() {
+                return Err(Error::fatal("Partition objects cannot be null"));
+            }
+            continue;
+        };
         let partition = codec::normalised(&partition)?;
         let offset = offset.as_ref().map(codec::normalised).transpose()?;
         all.insert(codec::canonical(&partition), SourceOffset { partition, offset });
@@ -295,7 +302,10 @@ fn group_refused(name: &str, reset: bool, error: &Error) -> HerderError {
 fn sink_offsets(offsets: Vec<OffsetEntry>) -> HerderResult<Vec<(TopicPartition, Option<i64>)>> {
     let mut parsed = indexmap::IndexMap::new();
     for entry in offsets {
-        let partition = sink_partition(&entry.partition)?;
+        let Some(partition) = &entry.partition else {
+            return Err(bad("The partition for a sink connector offset cannot be null or missing"));
+        };
+        let partition = sink_partition(partition)?;
         let offset = entry.offset.as_ref().map(sink_offset).transpose()?;
         parsed.insert(partition, offset);
     }
