@@ -275,7 +275,6 @@ pub fn offset_entries(entries: Vec<Entry>) -> Result<Vec<OffsetEntry>, &'static 
             "Cannot invoke \"org.apache.kafka.connect.runtime.rest.entities.ConnectorOffset.partition()\" because \
              \"offset\" is null",
         )?;
-        let partition = partition.unwrap_or_default();
         match offsets.iter_mut().find(|known| known.partition == partition) {
             Some(known) => known.offset = offset,
             None => offsets.push(OffsetEntry { partition, offset }),

@@ -234,7 +234,7 @@ impl Herder for Script {
         self.note(format!("offsets {name}"), name, "Connector {} not found").await?;
         let map = |text: &str| serde_json::from_str::<serde_json::Map<_, _>>(text).unwrap();
         Ok(vec![OffsetEntry {
-            partition: map(r#"{"z":"p","a":1}"#),
+            partition: Some(map(r#"{"z":"p","a":1}"#)),
             offset: Some(map(r#"{"n":12345678901234567890,"d":1.50}"#)),
         }])
     }
@@ -244,7 +244,9 @@ impl Herder for Script {
             .iter()
             .map(|entry| {
                 let offset = entry.offset.clone().map_or(serde_json::Value::Null, serde_json::Value::Object);
-                format!("{}={offset}", serde_json::Value::Object(entry.partition.clone()))
+                let partition =
+                    entry.partition.clone().map_or(serde_json::Value::Null, serde_json::Value::Object);
+                format!("{partition}={offset}")
             })
             .collect();
         self.note(format!("alter {name} {}", shown.join(" ")), name, "Connector {} not found").await?;
