@@ -112,16 +112,14 @@ async fn run(mode: &str, options: &HashMap<String, String>) {
             }
         }
     });
-    if mode == "idle" {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-    }
+    let idle_until = (mode == "idle").then(|| started + Duration::from_secs(5));
     let (mut rss_max, mut sampled) = (0.0_f64, 0);
-    while mode != "idle" {
+    while idle_until.is_none_or(|until| Instant::now() < until) {
         let done = match sink {
             true => std::fs::metadata(&file).map_or(0, |metadata| metadata.len()),
             false => positions.0.load(Ordering::Relaxed),
         };
-        if done >= end {
+        if done >= end && idle_until.is_none() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

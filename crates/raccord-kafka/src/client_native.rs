@@ -62,7 +62,7 @@ impl Handle {
 }
 
 impl Drop for Handle {
-    /// Ends the client's threads, which may take a while: on a thread of its own.
+    /// Ends the client's threads, and a consumer's membership, which may take a while: on a thread of its own.
     fn drop(&mut self) {
         struct Doomed(NonNull<rd::rd_kafka_t>);
         // SAFETY: see above.
@@ -71,13 +71,8 @@ impl Drop for Handle {
         let destroy = move || {
             let doomed = doomed;
             // SAFETY: the owner gives the handle up; queues and topics made of it were destroyed before, being fields
-            // dropped earlier. Consumers were closed before or are not to be.
-            unsafe {
-                rd::rd_kafka_destroy_flags(
-                    doomed.0.as_ptr(),
-                    rd::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int,
-                )
-            };
+            // dropped earlier.
+            unsafe { rd::rd_kafka_destroy(doomed.0.as_ptr()) };
         };
         // Without a thread to end it the client stays, which is better than blocking here.
         let _ = std::thread::Builder::new().name("kafka client end".to_owned()).spawn(destroy);

@@ -33,8 +33,8 @@ const TOPICS_RETRY: Duration = Duration::from_secs(1);
 /// How often a regex is matched against the topics there are: `metadata.max.age.ms` and its default.
 const METADATA_MAX_AGE: &str = "metadata.max.age.ms";
 const METADATA_MAX_AGE_MS: u64 = 300_000;
-/// How long leaving the group may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long closing waits for leaving the group; it goes on after that.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Topics that a regex does not mean unless `exclude.internal.topics=false`.
 const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 

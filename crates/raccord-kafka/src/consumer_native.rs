@@ -187,6 +187,13 @@ fn outcome(code: RDKafkaRespErr) -> Outcome {
     }
 }
 
+impl Drop for ConsumerClient {
+    /// A consumer that was not closed (its task was abandoned) leaves its group while the handle is destroyed.
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+    }
+}
+
 impl ConsumerClient {
     /// Names of all topics. Blocks.
     pub(crate) fn topics(&self, timeout_ms: c_int) -> Outcome<Vec<String>> {

@@ -114,6 +114,9 @@ fn translate(properties: &RawConfig, kind: ClientKind) -> Result<BTreeMap<String
     if kind == ClientKind::Producer {
         bound_queue(properties, &mut settings);
     }
+    if kind == ClientKind::Consumer {
+        bound_answers(&mut settings);
+    }
     if settings.get("group.protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer")) {
         // With the new protocol these are the broker's; librdkafka refuses to start with them.
         for key in ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"] {
@@ -136,6 +139,13 @@ fn bound_queue(properties: &RawConfig, settings: &mut BTreeMap<String, String>) 
         let records = (kbytes * 1024 / 160).clamp(1000, 10_000_000);
         settings.insert("queue.buffering.max.messages".to_owned(), records.to_string());
     }
+}
+
+/// librdkafka wants the largest answer allowed to be larger than the largest fetch.
+fn bound_answers(settings: &mut BTreeMap<String, String>) {
+    let fetch: i64 = settings.get("fetch.max.bytes").and_then(|value| value.parse().ok()).unwrap_or(0);
+    let answer = (fetch + 1_000_000).clamp(100_000_000, i64::from(i32::MAX));
+    settings.insert("receive.message.max.bytes".to_owned(), answer.to_string());
 }
 
 fn report_unused(unused: &[&str], kind: ClientKind) {

@@ -1,5 +1,6 @@
 //! Producer and consumer against librdkafka's own broker in this process: what comes out is what went in, in order, and
 //! the handshakes of rebalances, seeks and pauses hold.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

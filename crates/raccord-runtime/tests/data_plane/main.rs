@@ -2,6 +2,8 @@
 //!
 //! `SEEDS=n` sets how many seeds are tried, `SEED=n` runs a single one, as a failure names it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod outcomes;
 mod sink;
 mod source;

@@ -44,7 +44,7 @@ impl World {
 
     /// Some records cannot be encoded, where they are to be skipped.
     fn is_bad(&self, sequence: u64) -> bool {
-        self.tolerant && sequence % 41 == 0
+        self.tolerant && sequence.is_multiple_of(41)
     }
 
     /// The invariant.
