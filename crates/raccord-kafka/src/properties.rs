@@ -211,7 +211,7 @@ mod tests {
             &[("message.max.bytes", "104857600"), ("queue.buffering.max.kbytes", "204802")],
         );
         check(producer, ("send.buffer.bytes", "-1"), &[("socket.send.buffer.bytes", "0")]);
-        check(producer, ("security.protocol", "SASL_SSL"), &[("security.protocol", "sasl_ssl")]);
+        check(producer, ("security.protocol", "SSL"), &[("security.protocol", "ssl")]);
         check(consumer, ("auto.offset.reset", "none"), &[("auto.offset.reset", "error")]);
         check(consumer, ("group.id", "connect-x"), &[("isolation.level", "read_uncommitted")]);
         check(
