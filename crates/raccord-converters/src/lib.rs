@@ -14,7 +14,6 @@ mod charset;
 mod config;
 mod entries;
 mod header;
-mod java_text;
 pub mod json;
 mod plain;
 pub mod plugins;
@@ -23,5 +22,4 @@ mod string;
 
 pub use charset::{ByteOrder, Charset};
 pub use header::parse_string;
-pub use java_text::{append_f32, append_f64, append_value};
 pub use plugins::CONVERTERS;

@@ -8,8 +8,8 @@ use raccord_plugin::{Encoded, Error, RawConfig, Result, SchemaAndValue};
 
 use crate::charset::Charset;
 use crate::config::{StringConfig, Use, parse};
-use crate::java_text::append_value;
 use crate::plain::{Conversion, Plain};
+use raccord_data::java_text::append_value;
 
 static OPTIONAL_STRING: LazyLock<Arc<Schema>> = LazyLock::new(|| Schema::of(Type::String).optional().build());
 

@@ -176,20 +176,16 @@ pub struct CivilTime {
 pub const DAY_MS: i64 = 86_400_000;
 
 impl CivilTime {
-    /// Splits milliseconds since the epoch by the proleptic Gregorian calendar.
+    /// Splits milliseconds since the epoch as Java's calendar does: Julian before 15 October 1582, Gregorian from then.
     pub fn of(millis: i64) -> Self {
         let days = millis.div_euclid(DAY_MS);
         let in_day = millis.rem_euclid(DAY_MS) as u32;
-        // Howard Hinnant's civil_from_days: eras of 400 years that begin in March.
-        let shifted = days + 719_468;
-        let era = shifted.div_euclid(146_097);
-        let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let (march_year, day_of_year) =
+            if days < FIRST_GREGORIAN_DAY { julian_year(days) } else { gregorian_year(days) };
         let from_march = (5 * day_of_year + 2) / 153;
         let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
         Self {
-            year: year_of_era + era * 400 + i64::from(month <= 2),
+            year: march_year + i64::from(month <= 2),
             month: month as u32,
             day: (day_of_year - (153 * from_march + 2) / 5 + 1) as u32,
             weekday: (days + 4).rem_euclid(7) as u32,
@@ -204,14 +200,38 @@ impl CivilTime {
     pub fn lenient_days(year: i64, month: i64, day: i64) -> i64 {
         let year = year + (month - 1).div_euclid(12);
         let month = (month - 1).rem_euclid(12) + 1;
-        let shifted_year = if month <= 2 { year - 1 } else { year };
-        let era = shifted_year.div_euclid(400);
-        let year_of_era = shifted_year.rem_euclid(400);
-        let from_march = (month + 9) % 12;
-        let day_of_year = (153 * from_march + 2) / 5;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468 + day
-            - 1
+        let march_year = if month <= 2 { year - 1 } else { year };
+        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5;
+        let era = march_year.div_euclid(400);
+        let of_era = march_year.rem_euclid(400);
+        let gregorian =
+            era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468 + day - 1;
+        if gregorian >= FIRST_GREGORIAN_DAY {
+            return gregorian;
+        }
+        march_year * 365 + march_year.div_euclid(4) + day_of_year - 719_470 + day - 1
     }
+}
+
+/// 15 October 1582.
+const FIRST_GREGORIAN_DAY: i64 = -141_427;
+
+/// The year that begins in March, and the day in it, counted from 0. After Howard Hinnant's civil_from_days: eras of 400
+/// years.
+fn gregorian_year(days: i64) -> (i64, i64) {
+    let shifted = days + 719_468;
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    (shifted.div_euclid(146_097) * 400 + year_of_era, day_of_year)
+}
+
+/// As [`gregorian_year`], with eras of four years.
+fn julian_year(days: i64) -> (i64, i64) {
+    let shifted = days + 719_470;
+    let day_of_era = shifted.rem_euclid(1461);
+    let year_of_era = (day_of_era - day_of_era / 1460) / 365;
+    (shifted.div_euclid(1461) * 4 + year_of_era, day_of_era - 365 * year_of_era)
 }
 
 /// `Date.toString` in UTC: `Thu Jan 01 00:00:00 UTC 1970`.
@@ -228,7 +248,8 @@ fn date_text(millis: i64) -> String {
         time.hour,
         time.minute,
         time.second,
-        time.year
+        // Years before the first are counted backwards, without a sign.
+        if time.year > 0 { time.year } else { 1 - time.year }
     )
 }
 
@@ -285,6 +306,7 @@ mod tests {
     fn prints_dates_as_java_does() {
         assert_eq!(date_text(0), "Thu Jan 01 00:00:00 UTC 1970");
         assert_eq!(date_text(1_566_570_894_346), "Fri Aug 23 14:34:54 UTC 2019");
+        assert_eq!(date_text(-62_135_596_800_000), "Mon Jan 03 00:00:00 UTC 1");
         assert_eq!(date_text(-1), "Wed Dec 31 23:59:59 UTC 1969");
     }
 

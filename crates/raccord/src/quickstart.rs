@@ -2,12 +2,14 @@
 #![allow(clippy::print_stdout, reason = "it talks to the person at the terminal")]
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use raccord_broker::{Broker, BrokerConfig, BrokerHandle};
 use raccord_config::RawConfig;
+use raccord_console::Console;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::args::Quickstart;
 use crate::logging;
@@ -30,12 +32,15 @@ pub fn run(arguments: Quickstart) -> Result<()> {
         None => format!("127.0.0.1:{}", arguments.broker_port),
     };
     let outcome = block_on(async {
-        let console = console_listener(arguments.console_port)?;
+        let console = console(&arguments)?;
         let worker = Worker::start(Mode::Distributed, &worker_properties(&bootstrap, arguments.rest_port))?;
-        let console = async move {
-            let _console = console;
-            std::future::pending::<std::io::Result<()>>().await
-        };
+        let shutdown = CancellationToken::new();
+        let _stops_with_us = shutdown.clone().drop_guard();
+        tokio::spawn(async move {
+            if let Err(error) = console.serve(shutdown).await {
+                warn!(%error, "the status page has ended");
+            }
+        });
         let ready = tokio::select! {
             ready = worker.ready() => ready.map(|()| true),
             stopped = until_stopped() => stopped.map(|()| false),
@@ -43,10 +48,7 @@ pub fn run(arguments: Quickstart) -> Result<()> {
         match ready {
             Ok(true) => {
                 println!("{}", welcome(&arguments, &bootstrap));
-                tokio::select! {
-                    outcome = worker.run() => outcome,
-                    outcome = console => outcome.context("the status page has ended"),
-                }
+                worker.run().await
             }
             other => {
                 worker.stop().await;
@@ -97,10 +99,10 @@ fn stop_broker(broker: BrokerHandle) -> Result<()> {
     })
 }
 
-fn console_listener(port: u16) -> Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| {
-        format!("cannot listen on port {port} for the status page: choose another with --console-port")
-    })
+fn console(arguments: &Quickstart) -> Result<Console> {
+    let rest = format!("http://127.0.0.1:{}/", arguments.rest_port);
+    let address = format!("127.0.0.1:{}", arguments.console_port);
+    Console::bind(&address, &rest).context("choose another port for the status page with --console-port")
 }
 
 /// A worker as Kafka's connect-distributed.properties makes one.

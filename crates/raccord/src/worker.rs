@@ -13,6 +13,7 @@ use raccord_rest::{RestServer, RestSettings, jaas_file};
 use raccord_runtime::clock::SystemClock;
 pub use raccord_runtime::config::Mode;
 use raccord_runtime::config::{Loaded, load};
+use raccord_runtime::validate::check_worker_plugins;
 use raccord_runtime::worker::{Deps, DistributedHerder, StandaloneHerder};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ impl Worker {
     pub fn start(mode: Mode, raw: &RawConfig) -> Result<Self> {
         let loaded = load(raw, mode).map_err(|findings| anyhow!("{findings}"))?;
         report(&loaded);
+        check_worker_plugins(&loaded.config, PLUGINS).map_err(|findings| anyhow!("{findings}"))?;
         let config = Arc::new(loaded.config);
         let jaas = jaas_file(&config.raw, std::env::var("KAFKA_OPTS").ok().as_deref());
         let settings = RestSettings::read(&config.raw, jaas.as_deref()).map_err(|error| one_line(&error))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use raccord_data::{Schema, Type, Value, logical};
 
 use super::parser::NotThat;
-use crate::java_text::DAY_MS;
+use raccord_data::java_text::DAY_MS;
 
 /// Looks for the schema that fits all entries seen so far.
 #[derive(Debug, Default)]

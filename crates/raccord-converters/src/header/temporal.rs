@@ -3,7 +3,7 @@
 use raccord_data::Value;
 
 use super::parser::Known;
-use crate::java_text::{CivilTime, DAY_MS};
+use raccord_data::java_text::{CivilTime, DAY_MS};
 
 /// What a date format consists of.
 enum Part {

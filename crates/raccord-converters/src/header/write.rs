@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use raccord_data::Value;
 
-use crate::java_text::{CivilTime, DAY_MS, append_value};
+use raccord_data::java_text::{CivilTime, DAY_MS, append_value};
 
 /// Appends a value. Text inside something else is quoted.
 pub(super) fn append(value: &Value, embedded: bool, out: &mut Vec<u8>) {

@@ -10,7 +10,7 @@ use super::encode::decimal_scale;
 use super::node::Node;
 use super::{Settings, base64};
 use crate::entries::Entries;
-use crate::java_text::DAY_MS;
+use raccord_data::java_text::DAY_MS;
 
 /// Converts a node to a value of the schema. `None` stands for a field that is missing.
 ///

@@ -11,7 +11,7 @@ use super::plan::{FieldPlan, MapPlan, NullMeans, Plan, Step};
 use super::schema_out::write_schema;
 use super::text::append_quoted;
 use super::{DecimalFormat, SERIALIZATION_EXCEPTION, Settings};
-use crate::java_text::{DAY_MS, append_f32, append_f64};
+use raccord_data::java_text::{DAY_MS, append_f32, append_f64};
 
 /// Writes values of one schema.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use raccord_data::{Decimal, Struct, Text, Value, java_order};
 
 use super::plan::{FieldPlan, MapPlan, NullMeans, Plan, Step};
 use super::text::find_special;
-use crate::java_text::DAY_MS;
+use raccord_data::java_text::DAY_MS;
 
 /// Deeper values take the slow way, which does not recurse while it parses.
 const MAX_DEPTH: u32 = 64;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use raccord_converters::{append_f32, append_f64};
+use raccord_data::java_text::{append_f32, append_f64};
 use raccord_data::{Decimal, Schema, Struct, Text, Type, Value};
 use raccord_plugin::{Error, SchemaAndValue};
 use serde_json::{Map, Value as Json, json};

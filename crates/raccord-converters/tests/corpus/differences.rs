@@ -1,6 +1,6 @@
 //! Where an answer may differ from the recorded one, and why. Everything else is compared to the letter.
 
-use raccord_converters::{append_f32, append_f64};
+use raccord_data::java_text::{append_f32, append_f64};
 use serde_json::{Value as Json, json};
 
 use crate::describe::java_text;
