@@ -15,9 +15,11 @@ mod registry;
 mod sink;
 mod source;
 mod version;
+mod worker;
 
 pub use client_keys::{Client, client_definition};
 pub use connector::{plugin_config, validate};
 pub use infos::{ConfigInfo, ConfigInfos};
 pub use registry::{NotFound, Registry};
 pub use version::{VersionRange, version_range};
+pub use worker::check_worker_plugins;

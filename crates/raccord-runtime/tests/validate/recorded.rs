@@ -2,7 +2,7 @@
 
 use raccord_config::{Config, RawConfig};
 use raccord_runtime::config::WorkerConfig;
-use raccord_runtime::validate::{plugin_config, validate};
+use raccord_runtime::validate::{check_worker_plugins, plugin_config, validate};
 use serde_json::Value as Json;
 
 use crate::plugins::plugins;
@@ -190,4 +190,39 @@ fn definitions_of_plugins_are_those_of_the_real_worker() {
     }
     assert!(wrong.is_empty(), "{} of {compared} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(compared >= 50, "only {compared} exchanges were compared");
+}
+
+#[test]
+fn a_worker_needs_its_converters() {
+    let check = |entries: &[(&str, &str)], expect: Option<&str>| {
+        let mut raw = worker().raw;
+        for (key, value) in entries {
+            raw.insert(*key, (*value).to_owned());
+        }
+        let worker = WorkerConfig::parse(&raw).expect("a valid worker");
+        let findings = check_worker_plugins(&worker, plugins()).err();
+        assert_eq!(findings.as_ref().map(|findings| findings.first()), expect);
+    };
+    check(&[], None);
+    check(&[("key.converter", "JsonConverter"), ("header.converter", "StringConverter")], None);
+    check(
+        &[("value.converter", "org.example.Missing")],
+        Some(
+            "Invalid value org.example.Missing for configuration value.converter: Class org.example.Missing could not \
+             be found.",
+        ),
+    );
+    check(
+        &[("key.converter", "RegexRouter")],
+        Some(
+            "Class class org.apache.kafka.connect.transforms.RegexRouter does not implement the Converter interface",
+        ),
+    );
+    check(
+        &[("key.converter.plugin.version", "9")],
+        Some(
+            "Plugin org.apache.kafka.connect.json.JsonConverter not found that matches the version range [9,9], \
+             available versions: [4.3.1, 4.3.1]",
+        ),
+    );
 }
