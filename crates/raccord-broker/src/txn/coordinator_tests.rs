@@ -209,6 +209,17 @@ impl Rig {
         self.txns.end_txn(&ctx(), request, 4).await.error_code
     }
 
+    /// Waits for a state.
+    async fn until(&self, name: &str, state: &str) {
+        for _ in 0..500 {
+            if self.state(name).await == state {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{name} is {} and not {state}", self.state(name).await);
+    }
+
     async fn state(&self, name: &str) -> String {
         let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id(name)]);
         let answer = self.txns.describe_transactions(&ctx(), request, 0).await;
@@ -269,8 +280,7 @@ async fn markers_that_cannot_be_written_are_tried_until_they_can() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(rig.state("x").await, "PrepareCommit");
     rig.break_disk(false);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(rig.state("x").await, "CompleteCommit");
+    rig.until("x", "CompleteCommit").await;
     assert_eq!(rig.markers(), ["t-1 0/0 commit"]);
 }
 
@@ -333,12 +343,10 @@ async fn bad_requests_get_kafkas_errors() {
 #[tokio::test]
 async fn a_transaction_over_its_time_is_aborted() {
     let rig = Rig::new(|_| {});
-    let producer = rig.init_with("x", None, 100).await.unwrap();
+    let producer = rig.init_with("x", None, 400).await.unwrap();
     rig.add("x", producer, "t", &[0]).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(rig.state("x").await, "Ongoing");
-    tokio::time::sleep(Duration::from_millis(250)).await;
-    assert_eq!(rig.state("x").await, "CompleteAbort");
+    rig.until("x", "CompleteAbort").await;
     assert_eq!(rig.markers(), ["t-0 0/1 abort"]);
     assert_eq!(rig.end("x", producer, true).await, E::ProducerFenced.code());
 }
