@@ -2,19 +2,19 @@
 
 use serde_json::Value;
 
+use crate::allowances::{Allowance, Kind, allowance};
 use crate::exchange::{Exchange, Recording};
 use crate::normalise::for_comparison;
-use crate::pending::pending;
 
 /// The exchanges looked at and the differences found.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Outcome {
     /// How many exchanges were compared.
     pub exchanges: usize,
     /// The exchanges that differ, each described in a paragraph.
     pub differences: Vec<String>,
-    /// What ours does not have yet, once for each exchange that differs because of it.
-    pub pending: Vec<&'static str>,
+    /// Of each exchange that differs and may, the reason.
+    pub allowed: Vec<&'static Allowance>,
 }
 
 impl Outcome {
@@ -22,16 +22,19 @@ impl Outcome {
     pub fn add(&mut self, other: Outcome) {
         self.exchanges += other.exchanges;
         self.differences.extend(other.differences);
-        self.pending.extend(other.pending);
+        self.allowed.extend(other.allowed);
     }
 
     /// The numbers in a line.
     pub fn summary(&self) -> String {
-        let pending = match self.pending.len() {
-            0 => String::new(),
-            count => format!(", {count} pending"),
-        };
-        format!("{} exchanges, {} differences{pending}", self.exchanges, self.differences.len())
+        let mut text = format!("{} exchanges, {} differences", self.exchanges, self.differences.len());
+        for (kind, name) in [(Kind::Pending, "pending"), (Kind::OnPurpose, "on purpose")] {
+            match self.allowed.iter().filter(|row| row.kind == kind).count() {
+                0 => {}
+                count => text.push_str(&format!(", {count} {name}")),
+            }
+        }
+        text
     }
 }
 
@@ -51,8 +54,8 @@ pub fn compare(expected: &Recording, actual: &Recording) -> Outcome {
         if lines.is_empty() {
             continue;
         }
-        if let Some(row) = pending(expected, want) {
-            outcome.pending.push(row.what);
+        if let Some(row) = allowance(expected, want) {
+            outcome.allowed.push(row);
         } else {
             let note = want.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
             let head = format!("{} #{index} {}{note}", actual.scenario, want.step);

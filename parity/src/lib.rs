@@ -4,6 +4,7 @@
 //! without a JVM, and both are run side by side where one is at hand. Scenarios are data (`scenarios/`); every
 //! tolerance of the comparison is a row of [`normalise::RULES`].
 
+pub mod allowances;
 pub mod broker;
 pub mod compare;
 pub mod exchange;
@@ -12,7 +13,6 @@ pub mod http;
 pub mod kafka;
 pub mod normalise;
 pub mod peers;
-pub mod pending;
 pub mod process;
 pub mod run;
 pub mod scenario;
