@@ -87,12 +87,13 @@ impl Coordinator {
         self.emit(Effect::StopConnector(name.to_owned(), epoch));
     }
 
-    /// As stopping, but the status says RESTARTING in between.
+    /// As stopping, but the status says RESTARTING from now on, so that nobody takes the state before for that after.
     pub(super) fn bounce_connector_instance(&mut self, name: &str) {
+        let Some(local) = self.connectors.get_mut(name) else { return };
+        local.restarting = true;
+        let version = local.version;
+        self.say(StatusKey::Connector(name.to_owned()), State::Restarting, None, version);
         self.stop_connector_instance(name);
-        if let Some(local) = self.connectors.get_mut(name) {
-            local.restarting = true;
-        }
     }
 
     /// After a change of its config.
@@ -116,9 +117,9 @@ impl Coordinator {
     fn on_connector_gone(&mut self, name: &str) {
         let Some(local) = self.connectors.remove(name) else { return };
         self.timers.cancel(&Timer::ConnectorStop(name.to_owned(), local.epoch));
-        let again = local.restarting && self.wants_connector(name);
-        let state = if again { State::Restarting } else { State::Unassigned };
-        self.say(StatusKey::Connector(name.to_owned()), state, None, local.version);
+        if !local.restarting || !self.wants_connector(name) {
+            self.say(StatusKey::Connector(name.to_owned()), State::Unassigned, None, local.version);
+        }
     }
 
     pub(super) fn on_connector(&mut self, name: &str, epoch: Epoch, event: ConnectorEvent) {

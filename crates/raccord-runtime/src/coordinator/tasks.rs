@@ -101,14 +101,12 @@ impl Coordinator {
         }
     }
 
-    /// As stopping, but the status says RESTARTING in between.
+    /// As stopping, but the status says RESTARTING from now on, so that nobody takes the state before for that after.
     pub(super) fn bounce_task_instance(&mut self, id: &TaskId) {
         let Some(local) = self.tasks.get_mut(id) else { return };
         local.restarting = true;
-        if local.phase == Phase::Failed {
-            let version = local.version;
-            self.say(StatusKey::Task(id.clone()), State::Restarting, None, version);
-        }
+        let version = local.version;
+        self.say(StatusKey::Task(id.clone()), State::Restarting, None, version);
         self.stop_task_instance(id);
     }
 
@@ -131,9 +129,9 @@ impl Coordinator {
     fn on_task_gone(&mut self, id: &TaskId) {
         let Some(local) = self.tasks.remove(id) else { return };
         self.timers.cancel(&Timer::TaskStop(id.clone(), local.epoch));
-        let again = local.restarting && self.wants_task(id);
-        let state = if again { State::Restarting } else { State::Unassigned };
-        self.say(StatusKey::Task(id.clone()), state, None, local.version);
+        if !local.restarting || !self.wants_task(id) {
+            self.say(StatusKey::Task(id.clone()), State::Unassigned, None, local.version);
+        }
     }
 
     pub(super) fn on_task(&mut self, id: &TaskId, epoch: Epoch, news: TaskNews) {
