@@ -197,7 +197,7 @@ mod tests {
         check(
             producer,
             ("max.block.ms", "9223372036854775807"),
-            &[("topic.metadata.propagation.max.ms", "3600000")],
+            &[("topic.metadata.propagation.max.ms", "2147483")],
         );
         check(producer, ("batch.size", "0"), &[("batch.size", "1")]);
         check(

@@ -83,7 +83,9 @@ pub(crate) const TABLE: &[(&str, u8, Use)] = &[
     ("retries", P, As("message.send.max.retries")),
     ("retries", A, Quiet),
     ("delivery.timeout.ms", P, With(delivery_timeout)),
-    ("max.block.ms", P, Clamp(&["topic.metadata.propagation.max.ms"], 0, 3_600_000)),
+    // librdkafka takes up to an hour, but counts in microseconds of 32 bits: beyond 35 minutes its limit turns negative,
+    // and a topic that is about to be created counts as missing at once.
+    ("max.block.ms", P, Clamp(&["topic.metadata.propagation.max.ms"], 0, INT_MAX / 1000)),
     ("linger.ms", P, Clamp(&["linger.ms"], 0, 900_000)),
     ("batch.size", P, Clamp(&["batch.size"], 1, INT_MAX)),
     ("buffer.memory", P, With(buffer_memory)),
