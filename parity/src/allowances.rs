@@ -57,7 +57,7 @@ pub fn allowance(recording: &Recording, exchange: &Exchange) -> Option<&'static 
 }
 
 fn is_about_transforms(recording: &Recording, exchange: &Exchange) -> bool {
-    // Scenarios whose later steps depend on a transform, and requests that name one.
+    // Scenarios whose later steps depend on a transform, and requests and answers that name one.
     const SCENARIOS: &[&str] = &[
         "transforms",
         "transforms-dead-letter",
@@ -68,5 +68,8 @@ fn is_about_transforms(recording: &Recording, exchange: &Exchange) -> bool {
     const PACKAGE: &str = "org.apache.kafka.connect.transforms.";
     SCENARIOS.contains(&recording.scenario.as_str())
         || exchange.step.contains("connectorsOnly=")
-        || exchange.sent.as_ref().is_some_and(|sent| sent.to_string().contains(PACKAGE))
+        || [&exchange.sent, &exchange.body]
+            .into_iter()
+            .flatten()
+            .any(|value| value.to_string().contains(PACKAGE))
 }
