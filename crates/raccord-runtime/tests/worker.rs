@@ -1,5 +1,7 @@
 //! A whole worker over a Kafka in memory: the life of connectors, failures, restarts of the worker.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -30,8 +30,9 @@ impl Coordinator {
                 .map(Answer::TaskStatus)
                 .ok_or_else(|| not_found(format!("No status found for task {task}"))),
             Request::Topics(name) => {
-                let topics = self.status.topics(&name).map(|status| status.topic.clone());
-                Ok(Answer::Topics(topics.collect()))
+                // Those of a connector that was removed are being forgotten.
+                let topics = self.status.topics(&name).filter(|_| self.config.contains(&name));
+                Ok(Answer::Topics(topics.map(|status| status.topic.clone()).collect()))
             }
             Request::ResetTopics(name) => {
                 self.forget_topics(&name);

@@ -148,6 +148,20 @@ impl Shell {
         false
     }
 
+    /// The instance has ended.
+    pub fn forget_connector(&mut self, name: &str, epoch: Epoch) {
+        if self.connectors.get(name).is_some_and(|(current, _)| *current == epoch) {
+            self.connectors.remove(name);
+        }
+    }
+
+    /// The instance has ended.
+    pub fn forget_task(&mut self, id: &TaskId, epoch: Epoch) {
+        if self.tasks.get(id).is_some_and(|(current, _)| *current == epoch) {
+            self.tasks.remove(id);
+        }
+    }
+
     fn with_connector(&self, name: &str, epoch: Epoch, act: impl FnOnce(&ConnectorHandle)) -> bool {
         let found = self.connectors.get(name).filter(|(current, _)| *current == epoch);
         found.map(|(_, handle)| act(handle)).is_some()

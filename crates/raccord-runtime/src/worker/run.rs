@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use raccord_plugin::Result;
+use raccord_plugin::{Error, Result};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
@@ -94,8 +94,7 @@ async fn run_to_end(
     let mut worker = Worker::new(shared.clone(), opened, group, mail);
     worker.begin(config.initial, status.initial);
     let streams = Streams { config: config.records, status: status.records, mailbox };
-    worker.follow(streams).await;
-    Ok(())
+    worker.follow(streams).await
 }
 
 struct Streams {
@@ -153,7 +152,8 @@ impl Worker {
         tracing::info!("Herder started");
     }
 
-    async fn follow(&mut self, mut streams: Streams) {
+    async fn follow(&mut self, mut streams: Streams) -> Result<()> {
+        let mut outcome = Ok(());
         let mut stopping = false;
         let mut patience = None;
         while !self.ended {
@@ -173,7 +173,7 @@ impl Worker {
                 Next::Config(Some(batch)) => self.step(Event::Config(batch)),
                 Next::Status(Some(batch)) => self.step(Event::Status(batch)),
                 Next::Config(None) | Next::Status(None) | Next::Mail(None) => {
-                    tracing::error!("an internal topic is not being read any more");
+                    outcome = Err(Error::fatal("an internal topic is not being read any more"));
                     break;
                 }
                 Next::Group(event) => self.step(Event::Group(event)),
@@ -194,6 +194,7 @@ impl Worker {
         if tokio::time::timeout(LAST_WORDS_MAX, last_words).await.is_err() {
             tracing::warn!("Kafka did not take the last statuses in time");
         }
+        outcome
     }
 
     fn task_stop_timeout(&self) -> Duration {
@@ -228,8 +229,18 @@ impl Worker {
                     self.step(Event::StatusSettled(key, sequence));
                 }
             }
-            Mail::Connector(name, epoch, event) => self.step(Event::Connector(name, epoch, event)),
-            Mail::Task(id, epoch, news) => self.step(Event::Task(id, epoch, news)),
+            Mail::Connector(name, epoch, event) => {
+                if event == ConnectorEvent::Stopped {
+                    self.shell.forget_connector(&name, epoch);
+                }
+                self.step(Event::Connector(name, epoch, event));
+            }
+            Mail::Task(id, epoch, news) => {
+                if matches!(news, TaskNews::Failed(_) | TaskNews::Stopped) {
+                    self.shell.forget_task(&id, epoch);
+                }
+                self.step(Event::Task(id, epoch, news));
+            }
         }
     }
 
