@@ -105,12 +105,6 @@ pub(crate) async fn dispatch(
             Reply::message(&$body, ctx.correlation_id, version)
         }};
     }
-    // The same for what may wait for a compaction pass or for the disk: the thread's other connections move elsewhere.
-    macro_rules! administer {
-        ($request:ty, |$r:ident| $body:expr) => {
-            answer!($request, |$r| tokio::task::block_in_place(|| $body))
-        };
-    }
     // Boxed: coordinator futures hold whole requests; without the box each connection would carry the largest.
     macro_rules! coordinate {
         ($request:ty, $coordinator:ident . $method:ident) => {
@@ -150,15 +144,15 @@ pub(crate) async fn dispatch(
         ApiKey::DescribeAcls => answer!(DescribeAclsRequest, |_r| cluster::describe_acls()),
         ApiKey::DescribeLogDirs => answer!(DescribeLogDirsRequest, |r| cluster::describe_log_dirs(broker, r)),
         ApiKey::CreateTopics => {
-            administer!(CreateTopicsRequest, |r| topics::create_topics(broker, r, version))
+            answer!(CreateTopicsRequest, |r| topics::create_topics(broker, r, version))
         }
         ApiKey::DeleteTopics => {
-            administer!(DeleteTopicsRequest, |r| topics::delete_topics(broker, r, version))
+            answer!(DeleteTopicsRequest, |r| topics::delete_topics(broker, r, version))
         }
         ApiKey::CreatePartitions => {
-            administer!(CreatePartitionsRequest, |r| topics::create_partitions(broker, r))
+            answer!(CreatePartitionsRequest, |r| topics::create_partitions(broker, r))
         }
-        ApiKey::DeleteRecords => administer!(DeleteRecordsRequest, |r| topics::delete_records(broker, r)),
+        ApiKey::DeleteRecords => answer!(DeleteRecordsRequest, |r| topics::delete_records(broker, r)),
         ApiKey::DescribeTopicPartitions => {
             answer!(DescribeTopicPartitionsRequest, |r| metadata::describe_topic_partitions(broker, r))
         }
@@ -168,9 +162,9 @@ pub(crate) async fn dispatch(
         ApiKey::DescribeConfigs => {
             answer!(DescribeConfigsRequest, |r| configs::describe_configs(broker, r, version))
         }
-        ApiKey::AlterConfigs => administer!(AlterConfigsRequest, |r| configs::alter_configs(broker, r)),
+        ApiKey::AlterConfigs => answer!(AlterConfigsRequest, |r| configs::alter_configs(broker, r)),
         ApiKey::IncrementalAlterConfigs => {
-            administer!(IncrementalAlterConfigsRequest, |r| configs::incremental_alter_configs(broker, r))
+            answer!(IncrementalAlterConfigsRequest, |r| configs::incremental_alter_configs(broker, r))
         }
         ApiKey::DescribeProducers => {
             answer!(DescribeProducersRequest, |r| produce::describe_producers(broker, r))

@@ -75,6 +75,7 @@ pub struct Client {
 impl Client {
     pub fn connect(handle: &BrokerHandle) -> Client {
         let stream = TcpStream::connect(handle.local_addr()).expect("connects");
+        stream.set_nodelay(true).expect("sets no delay");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("sets a limit");
         Client { stream, next: 0 }
     }
