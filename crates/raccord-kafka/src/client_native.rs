@@ -3,7 +3,7 @@
 //! The Rust wrapper's own clients cost a call through a context, an allocation or a thread where these need none.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -43,6 +43,7 @@ impl Handle {
         unsafe {
             let conf = rd::rd_kafka_conf_dup(native.ptr());
             rd::rd_kafka_conf_set_log_cb(conf, Some(log_callback));
+            rd::rd_kafka_conf_set_error_cb(conf, Some(error_callback));
             prepare(conf);
             let client = rd::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len());
             match NonNull::new(client) {
@@ -90,6 +91,17 @@ unsafe extern "C" fn log_callback(
     // SAFETY: both are C strings that live during the call.
     let (facility, message) = unsafe { (CStr::from_ptr(facility), CStr::from_ptr(message)) };
     log(level, &facility.to_string_lossy(), &message.to_string_lossy());
+}
+
+/// Errors that are not the outcome of a call: a broker that is away, many times a second. Without a callback librdkafka
+/// would log each; connections that fail are in its log already, at a bearable rate.
+///
+/// # Safety
+/// Called by librdkafka with a C string.
+unsafe extern "C" fn error_callback(_: *mut rd::rd_kafka_t, code: c_int, reason: *const c_char, _: *mut c_void) {
+    // SAFETY: it lives during the call.
+    let reason = unsafe { CStr::from_ptr(reason) };
+    tracing::debug!(target: "librdkafka", code, "{}", reason.to_string_lossy());
 }
 
 /// A queue of librdkafka that wakes an async task when something comes into it while it is empty.
