@@ -83,7 +83,7 @@ impl Broker {
 }
 
 fn java(peers: &Peers, folder: &Path, heap: &str) -> Result<Command> {
-    let log4j = write_log4j(folder)?;
+    let log4j = write_log4j(folder, "WARN")?;
     let mut command = Command::new("java");
     command.arg(heap).arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
     command.arg("-cp").arg(format!("{}/*", peers.kafka().display()));

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use raccord_parity::process::free_port;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer};
 use serde_json::json;
 
 use crate::contestants::{Broker, Whose, Worker, scratch, write_lines};
@@ -133,20 +135,14 @@ pub fn sink(binary: &Path, lines: u64, rounds: usize, report: &mut Report) -> Re
     Ok(())
 }
 
+/// Asking a broker about a topic on behalf of a producer creates it, with one partition.
 fn create_topic(broker: &Broker, topic: &str) -> Result<()> {
-    // A metadata request creates the topic with one partition.
-    let client = broker.client()?;
+    let client: BaseProducer = ClientConfig::new().set("bootstrap.servers", &broker.bootstrap).create()?;
+    let watcher = broker.client()?;
     for _ in 0..100 {
-        if broker.count(&client, topic).is_ok() {
+        client.client().fetch_metadata(Some(topic), Duration::from_secs(10))?;
+        if broker.count(&watcher, topic).is_ok() {
             return Ok(());
-        }
-        let empty = Command::new("kcat")
-            .args(["-P", "-b", &broker.bootstrap, "-t", topic])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .status()?;
-        if !empty.success() {
-            bail!("kcat cannot reach {}", broker.bootstrap);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
