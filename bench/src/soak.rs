@@ -64,15 +64,12 @@ impl Stage<'_> {
     }
 
     fn kill_and_restart(&mut self, victim: Victim) -> Result<()> {
-        if victim != Victim::Worker {
-            if let Some(broker) = self.broker.take() {
-                broker.process.kill_hard()?;
-            }
-        }
-        if victim != Victim::Broker {
-            if let Some(worker) = self.worker.take() {
-                worker.process.kill_hard()?;
-            }
+        let broker = self.broker.take_if(|_| victim != Victim::Worker);
+        let worker = self.worker.take_if(|_| victim != Victim::Broker);
+        for process in
+            [broker.map(|broker| broker.process), worker.map(|worker| worker.process)].into_iter().flatten()
+        {
+            process.kill_hard()?;
         }
         if self.broker.is_none() {
             self.start_broker()?;
@@ -95,6 +92,7 @@ enum Victim {
 ///
 /// # Errors
 /// When a line is lost or out of order, or the flow does not end.
+#[allow(clippy::print_stdout, reason = "the answer of a command line tool")]
 pub fn run(binary: &Path, arguments: &SoakArguments) -> Result<()> {
     let seed = arguments.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     let mut random = StdRng::seed_from_u64(seed);

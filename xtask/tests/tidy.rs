@@ -105,7 +105,8 @@ fn files_have_one_topic() {
             wrong.push(format!("{}: a module is named for what it holds", path.display()));
         }
         let in_crate = path.components().any(|part| part.as_os_str() == "src");
-        let tests = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.ends_with("tests"));
+        let tests =
+            path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.ends_with("tests"));
         if in_crate && !tests && !text.starts_with("//!") {
             wrong.push(format!("{}: no header that says why the module exists", path.display()));
         }

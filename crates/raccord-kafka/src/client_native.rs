@@ -98,7 +98,12 @@ unsafe extern "C" fn log_callback(
 ///
 /// # Safety
 /// Called by librdkafka with a C string.
-unsafe extern "C" fn error_callback(_: *mut rd::rd_kafka_t, code: c_int, reason: *const c_char, _: *mut c_void) {
+unsafe extern "C" fn error_callback(
+    _: *mut rd::rd_kafka_t,
+    code: c_int,
+    reason: *const c_char,
+    _: *mut c_void,
+) {
     // SAFETY: it lives during the call.
     let reason = unsafe { CStr::from_ptr(reason) };
     tracing::debug!(target: "librdkafka", code, "{}", reason.to_string_lossy());

@@ -108,7 +108,10 @@ fn named(config: RawConfig, initial_state: Option<TargetState>) -> Result<Standa
 mod tests {
     use super::*;
 
-    fn check(json: &str, expect: Option<(&str, Option<TargetState>, &[(&str, &str)])>) {
+    /// Name, initial state and config.
+    type Expected<'a> = (&'a str, Option<TargetState>, &'a [(&'a str, &'a str)]);
+
+    fn check(json: &str, expect: Option<Expected<'_>>) {
         let found = from_json(json.as_bytes()).ok();
         let found = found.as_ref().map(|connector| {
             let config: Vec<_> = connector.config.iter().map(|(key, value)| (key, value.unwrap())).collect();

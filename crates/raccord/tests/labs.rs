@@ -1,6 +1,8 @@
 //! The labs of docs/labs, as they are written there: every `sh` block runs against a quick start, and what it prints is
 //! what the `text` block behind it says.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
