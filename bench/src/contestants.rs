@@ -132,7 +132,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker with its own group and internal topics and waits for `GET /connectors`.
+    /// Starts a worker with its own group and internal topics, and `own` further properties, and waits for
+    /// `GET /connectors`.
     ///
     /// # Errors
     /// When it does not come up.
@@ -143,10 +144,11 @@ impl Worker {
         bootstrap: &str,
         group: &str,
         port: u16,
+        own: &str,
     ) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let properties = folder.join(format!("{group}.properties"));
-        std::fs::write(&properties, worker_properties(whose, bootstrap, group, port)?)?;
+        std::fs::write(&properties, worker_properties(whose, bootstrap, group, port)? + own)?;
         let mut command = match whose {
             Whose::Raccord => {
                 let mut command = Command::new(binary);

@@ -34,6 +34,9 @@ pub struct SoakArguments {
     broker: String,
 }
 
+/// Offsets are committed every two seconds, so that a crash repeats what flowed in as many.
+const COMMITS: &str = "offset.flush.interval.ms=2000\n";
+
 struct Stage<'a> {
     binary: &'a Path,
     folder: &'a Path,
@@ -58,8 +61,15 @@ impl Stage<'_> {
     fn start_worker(&mut self) -> Result<()> {
         let bootstrap = format!("127.0.0.1:{}", self.broker_port);
         let home = self.folder.join("worker");
-        self.worker =
-            Some(Worker::start(Whose::Raccord, self.binary, &home, &bootstrap, "soak", self.rest_port)?);
+        self.worker = Some(Worker::start(
+            Whose::Raccord,
+            self.binary,
+            &home,
+            &bootstrap,
+            "soak",
+            self.rest_port,
+            COMMITS,
+        )?);
         Ok(())
     }
 

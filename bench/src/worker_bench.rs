@@ -38,12 +38,12 @@ pub fn startup(binary: &Path, rounds: usize, report: &mut Report) -> Result<()> 
         for whose in [Whose::Raccord, Whose::Apache] {
             let group = format!("start-{}-{round}", whose.name());
             let home = folder.join("workers");
-            let worker = Worker::start(whose, binary, &home, &broker.bootstrap, &group, free_port()?)?;
+            let worker = Worker::start(whose, binary, &home, &broker.bootstrap, &group, free_port()?, "")?;
             report.add(STARTUP, whose.name(), worker.startup.as_secs_f64());
             std::thread::sleep(Duration::from_secs(5));
             report.add(IDLE, whose.name(), memory_mb(worker.process.pid())?.0);
             drop(worker);
-            let worker = Worker::start(whose, binary, &home, &broker.bootstrap, &group, free_port()?)?;
+            let worker = Worker::start(whose, binary, &home, &broker.bootstrap, &group, free_port()?, "")?;
             report.add(RESTART, whose.name(), worker.startup.as_secs_f64());
         }
     }
@@ -150,7 +150,7 @@ fn create_topic(broker: &Broker, topic: &str) -> Result<()> {
 }
 
 fn fresh_worker(whose: Whose, binary: &Path, folder: &Path, broker: &Broker, group: &str) -> Result<Worker> {
-    Worker::start(whose, binary, &folder.join("workers"), &broker.bootstrap, group, free_port()?)
+    Worker::start(whose, binary, &folder.join("workers"), &broker.bootstrap, group, free_port()?, "")
 }
 
 /// A flow under measurement.
