@@ -23,6 +23,13 @@ pub struct Allowance {
     covers: fn(&Recording, &Exchange) -> bool,
 }
 
+impl Allowance {
+    /// Whether any exchange of the conversation falls under the row.
+    pub fn concerns(&self, recording: &Recording) -> bool {
+        recording.exchanges.iter().any(|exchange| (self.covers)(recording, exchange))
+    }
+}
+
 /// All of them.
 pub const ALLOWANCES: &[Allowance] = &[
     Allowance { kind: Kind::Pending, what: "transforms and predicates", covers: is_about_transforms },
