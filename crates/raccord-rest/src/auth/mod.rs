@@ -6,7 +6,6 @@
 //! empty file lets everybody in. Requests between workers need no password.
 
 mod jaas;
-mod properties;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use parking_lot::Mutex;
+use raccord_config::properties;
 use raccord_plugin::{Error, RawConfig};
 
 /// The entry of the JAAS file that counts.
@@ -166,7 +166,9 @@ impl BasicAuth {
         if let Some(users) = files.get(file) {
             return Ok(users.clone());
         }
-        let users: Users = properties::parse(&read(file)?)?.into_iter().collect();
+        let entries = properties::parse(&read(file)?).map_err(|error| format!("{file}: {error}"))?;
+        let users: Users =
+            entries.into_iter().filter_map(|(name, password)| Some((name, password?))).collect();
         if users.is_empty() {
             tracing::warn!("{file} has no users: all requests are let in");
         }
