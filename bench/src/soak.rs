@@ -135,13 +135,15 @@ pub fn run(binary: &Path, arguments: &SoakArguments) -> Result<()> {
     worker.put_connector("soak-source", &source)?;
     worker.put_connector("soak-sink", &sink)?;
     let begin = Instant::now();
-    let size = || std::fs::metadata(&output).map_or(0, |metadata| metadata.len());
-    let target = arguments.lines * 100;
+    let mut reached = 0;
+    let share = arguments.lines / u64::from(arguments.kills + 1);
     for kill in 1..=arguments.kills {
         // The next kill comes when a random further part of the file has flowed, so that kills spread over the run.
-        let goal = target * u64::from(kill) / u64::from(arguments.kills + 1);
-        let goal = goal.saturating_sub(random.random_range(0..=target / u64::from(arguments.kills + 1)));
-        wait_for(&stage, Duration::from_secs(240), || size() >= goal)?;
+        let goal = share * u64::from(kill) - random.random_range(0..=share);
+        wait_for(&stage, Duration::from_secs(240), || {
+            reached = reached.max(last_number(&output));
+            reached >= goal
+        })?;
         std::thread::sleep(Duration::from_millis(random.random_range(0..700)));
         let victim = match random.random_range(0..5) {
             0 | 1 => Victim::Worker,
@@ -151,12 +153,11 @@ pub fn run(binary: &Path, arguments: &SoakArguments) -> Result<()> {
         eprintln!(
             "  kill {kill:>3} at {:>6.1}s, {:>5.1} % written: {victim:?}",
             begin.elapsed().as_secs_f64(),
-            size() as f64 * 100.0 / target as f64
+            reached as f64 * 100.0 / arguments.lines as f64
         );
         stage.kill_and_restart(victim)?;
     }
-    let last = format!("{:012} ", arguments.lines - 1);
-    wait_for(&stage, Duration::from_secs(600), || ends_with(&output, &last))?;
+    wait_for(&stage, Duration::from_secs(600), || last_number(&output) + 1 == arguments.lines)?;
     let counted = count(&output)?;
     println!(
         "soak: seed {seed}, {} kills, {:.0} s: {} lines arrived in order, {} duplicates, {} torn lines, none lost",
@@ -186,7 +187,8 @@ fn wait_for(stage: &Stage<'_>, patience: Duration, mut done: impl FnMut() -> boo
     Ok(())
 }
 
-fn ends_with(path: &Path, prefix: &str) -> bool {
+/// The number of the line that the file ends with; 0 while it ends in half a line.
+fn last_number(path: &Path) -> u64 {
     use std::io::{Read, Seek, SeekFrom};
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
@@ -195,7 +197,13 @@ fn ends_with(path: &Path, prefix: &str) -> bool {
         file.read_to_end(&mut line)?;
         Ok(line)
     };
-    read().is_ok_and(|line| line.starts_with(prefix.as_bytes()))
+    read().ok().and_then(|line| number(&line)).unwrap_or(0)
+}
+
+/// The number of a whole line.
+fn number(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok().filter(|text| text.len() == 100 && text.ends_with('\n'))?;
+    text[..12].parse().ok()
 }
 
 struct Counted {
@@ -215,11 +223,7 @@ fn count(output: &Path) -> Result<Counted> {
             break;
         }
         // A kill inside a write can leave a part of a line; the whole line follows again.
-        let number = std::str::from_utf8(&line)
-            .ok()
-            .filter(|_| line.len() == 100)
-            .and_then(|text| text[..12].parse::<u64>().ok());
-        match number {
+        match number(&line) {
             None => counted.torn += 1,
             Some(number) if number == next => next += 1,
             Some(number) if number < next => counted.duplicates += 1,
