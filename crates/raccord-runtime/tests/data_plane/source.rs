@@ -31,7 +31,9 @@ struct World {
     /// With errors.tolerance=all: what could not be encoded or was given up.
     tolerant: bool,
     given_up: HashSet<(u32, u64)>,
-    /// What must not be. A panic in a task would only fail the task.
+    /// What the producer gave up in this run of the task.
+    failed: HashSet<(u32, u64)>,
+    /// What must not be. To panic where the runtime calls would only fail the task, or the write of offsets.
     violation: Option<String>,
 }
 
@@ -49,11 +51,8 @@ impl World {
 
     /// The invariant.
     fn commit(&mut self, stream: u32, sequence: u64) {
-        for earlier in 1..=sequence {
-            assert!(
-                self.has(stream, earlier),
-                "stream {stream}: committed {sequence} but {earlier} was never acknowledged"
-            );
+        if let Some(lost) = (1..=sequence).find(|earlier| !self.has(stream, *earlier)) {
+            self.violate(format!("stream {stream}: committed {sequence} but {lost} was never acknowledged"));
         }
         self.committed.insert(stream, sequence);
     }
@@ -187,6 +186,7 @@ impl Producer for FlakyProducer {
             self.on_their_way.pop_front();
             if self.dice.below(600) == 0 {
                 let mut world = self.world.lock();
+                world.failed.insert((stream, sequence));
                 if world.tolerant {
                     world.given_up.insert((stream, sequence));
                 }
@@ -268,7 +268,8 @@ async fn simulate(seed: u64, tolerant: bool) {
     while !world.lock().is_complete() {
         starts += 1;
         assert!(starts < 500, "no progress: {:?}", world.lock().committed);
-        let before: BTreeMap<u32, usize> = written_lengths(&world);
+        world.lock().failed.clear();
+        let before = Before::of(&world.lock());
         let (events, mut news) = mpsc::channel(1000);
         let mut handle = spawn(TaskSpec {
             id: TaskId { connector: "c".into(), task: 0 },
@@ -295,20 +296,36 @@ async fn simulate(seed: u64, tolerant: bool) {
             last = Some(event);
         }
         assert!(matches!(last, Some(TaskEvent::Stopped | TaskEvent::Failed(_))), "{last:?}");
-        in_order(&world, &before);
-        assert_eq!(world.lock().violation, None);
+        let world = world.lock();
+        assert_eq!(world.violation, None);
+        before.check_run(&world);
     }
 }
 
-fn written_lengths(world: &Mutex<World>) -> BTreeMap<u32, usize> {
-    world.lock().written.iter().map(|(stream, written)| (*stream, written.len())).collect()
+/// What there was before a run of the task.
+struct Before {
+    committed: BTreeMap<u32, u64>,
+    written: BTreeMap<u32, usize>,
 }
 
-/// In each run of the task the records of a stream were written in order and once.
-fn in_order(world: &Mutex<World>, before: &BTreeMap<u32, usize>) {
-    for (stream, written) in &world.lock().written {
-        let run = &written[before.get(stream).copied().unwrap_or(0)..];
-        assert!(run.windows(2).all(|pair| pair[0] < pair[1]), "stream {stream} out of order: {run:?}");
+impl Before {
+    fn of(world: &World) -> Self {
+        let written = world.written.iter().map(|(stream, written)| (*stream, written.len())).collect();
+        Self { committed: world.committed.clone(), written }
+    }
+
+    /// The run wrote the records of each stream in order and once, from the committed one on, and left none out but those
+    /// that were not to be had.
+    fn check_run(&self, world: &World) {
+        for (stream, written) in &world.written {
+            let run = &written[self.written.get(stream).copied().unwrap_or(0)..];
+            assert!(run.windows(2).all(|pair| pair[0] < pair[1]), "stream {stream} out of order: {run:?}");
+            let first = self.committed.get(stream).copied().unwrap_or(0) + 1;
+            let expect =
+                |sequence: &u64| !world.is_bad(*sequence) && !world.failed.contains(&(*stream, *sequence));
+            let all: Vec<u64> = (first..=run.last().copied().unwrap_or(0)).filter(expect).collect();
+            assert_eq!(run, all, "stream {stream} from {first} on");
+        }
     }
 }
 
