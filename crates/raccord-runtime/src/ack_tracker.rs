@@ -103,6 +103,14 @@ impl AckTracker {
         }
     }
 
+    /// The position of a record on its way; `None` when it is no longer tracked.
+    pub fn position(&self, ticket: u64) -> Option<Position> {
+        let stream = self.streams.get((ticket >> COUNTER_BITS) as usize)?;
+        let index = (ticket.wrapping_sub(stream.first) & COUNTER_MASK) as usize;
+        let entry = stream.on_their_way.get(index)?;
+        Some(Position { stream: stream.number, sequence: entry.sequence })
+    }
+
     /// Number of records on their way.
     pub fn pending(&self) -> usize {
         self.pending
@@ -147,6 +155,8 @@ mod tests {
         tracker.ack(other);
         assert_eq!(tracker.committable(), [position(7, 10), position(9, 500)]);
         assert_eq!(tracker.pending(), 2);
+        let known = |ticket: u64| tracker.position(ticket);
+        assert_eq!((known(tickets[0]), known(tickets[1])), (None, Some(position(7, 11))));
         tracker.stored(&tracker.committable());
         assert_eq!(tracker.committable(), []);
         tracker.ack(tickets[1]);

@@ -154,7 +154,8 @@ impl Line {
                 }
                 Stuck::Rejected(tag, record, error) => {
                     if error.kind() != ErrorKind::Retriable {
-                        return Err(Error::fatal("Unrecoverable exception trying to send").caused_by(error));
+                        self.outlet.given_up(tag.ticket, error);
+                        return self.outlet.settle();
                     }
                     warn!(task = %self.id, topic = %record.topic, trace = error.trace(), "Failed to send record. Backing off before retrying");
                     pause(SEND_BACKOFF, lifecycle).await?;
@@ -172,11 +173,7 @@ impl Line {
         tag: Tag,
         task: &mut dyn SourceTask,
     ) -> Verdict {
-        self.tolerance.decide(failure, attempts, || {
-            let offset = task.offset(tag.position);
-            let text = |map| serde_json::Value::Object(map).to_string();
-            format!("{} at {}", text(offset.partition), offset.offset.map(text).unwrap_or_default())
-        })
+        self.tolerance.decide(failure, attempts, || place(task, tag.position))
     }
 
     /// Waits if the operation is to be repeated, and says whether it is.
@@ -211,6 +208,13 @@ impl Line {
     }
 }
 
+/// Tells which record it was without telling its values.
+pub(super) fn place(task: &dyn SourceTask, position: Position) -> String {
+    let offset = task.offset(position);
+    let text = |map| serde_json::Value::Object(map).to_string();
+    format!("{} at {}", text(offset.partition), offset.offset.map(text).unwrap_or_default())
+}
+
 /// Waits; cancelled when the task is to stop.
 pub(super) async fn pause(delay: Duration, lifecycle: &Lifecycle) -> Result<()> {
     tokio::select! {
@@ -227,6 +231,8 @@ pub(super) struct Outlet {
     tolerance: Tolerance,
     /// The first record that was not written and may not be skipped.
     failure: Option<Error>,
+    /// Where in the source the record is that failed the task.
+    failed_at: Option<Position>,
     /// Topics whose first record, with that ticket, is on its way. Empty when topics are not tracked.
     awaited: Vec<(u64, Arc<str>)>,
     /// Topics that the herder is to be told of.
@@ -242,6 +248,7 @@ impl Outlet {
             acks: Acks::default(),
             tolerance,
             failure: None,
+            failed_at: None,
             awaited: Vec::new(),
             reached: Vec::new(),
             known: track_topics.then(HashSet::new),
@@ -268,6 +275,11 @@ impl Outlet {
         self.failure.is_none()
     }
 
+    /// Where in the source the record is that [`settle`](Self::settle) reported.
+    pub(super) fn failed_at(&self) -> Option<Position> {
+        self.failed_at.filter(|_| self.failure.is_none())
+    }
+
     fn take_acks(&mut self) {
         self.acks.clear();
         self.producer.drain_acks(&mut self.acks);
@@ -277,19 +289,26 @@ impl Outlet {
         if !self.awaited.is_empty() {
             self.note_topics();
         }
-        for (ticket, error) in self.acks.failed.drain(..) {
-            let failure = Failure { stage: Stage::KafkaProduce, class: SENDER, error };
-            match self.tolerance.skips() {
-                true => {
-                    // Decides nothing: the record is lost, and the connector's config says that this may be. It is logged.
-                    let _ = self.tolerance.decide_failed(failure, || "sent to Kafka".to_owned());
-                    self.tracker.ack(ticket);
-                }
-                false => {
-                    self.failure.get_or_insert(failure.error);
-                }
-            }
+        let mut failed = std::mem::take(&mut self.acks.failed);
+        for (ticket, error) in failed.drain(..) {
+            self.given_up(ticket, error);
         }
+        self.acks.failed = failed;
+    }
+
+    /// Takes note of a record that Kafka does not take, whether the producer or a broker says so.
+    fn given_up(&mut self, ticket: u64, error: Error) {
+        if !self.tolerance.skips() {
+            if self.failure.is_none() {
+                self.failed_at = self.failed_at.or(self.tracker.position(ticket));
+                self.failure = Some(error);
+            }
+            return;
+        }
+        // Decides nothing: the record is lost, and the connector's config says that this may be. It is logged.
+        let failure = Failure { stage: Stage::KafkaProduce, class: SENDER, error };
+        let _ = self.tolerance.decide_failed(failure, || "sent to Kafka".to_owned());
+        self.tracker.ack(ticket);
     }
 
     fn expect_topic(&mut self, ticket: u64, topic: &Arc<str>) {

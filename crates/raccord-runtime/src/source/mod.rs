@@ -21,6 +21,7 @@ mod encode;
 mod line;
 mod topics;
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use raccord_config::Config;
@@ -30,7 +31,7 @@ use tracing::{debug, info, warn};
 
 use self::commit::Commits;
 use self::encode::Encoding;
-use self::line::{Line, Outlet, pause};
+use self::line::{Line, Outlet, pause, place};
 use self::topics::Topics;
 use crate::ack_tracker::AckTracker;
 use crate::chain::{Chain, Converters};
@@ -140,8 +141,21 @@ impl SourceLoop {
         lifecycle.tell(TaskEvent::Running).await;
         match self.work(lifecycle).await {
             Err(error) if error.kind() == ErrorKind::Cancelled && lifecycle.stopping() => Ok(()),
-            outcome => outcome,
+            Err(error) => Err(self.name_record(error)),
+            Ok(()) => Ok(()),
         }
+    }
+
+    /// Adds to a failure which record Kafka did not take, if that is what failed the task.
+    fn name_record(&self, error: Error) -> Error {
+        let Some(position) = self.line.outlet.failed_at() else { return error };
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<Error>());
+        let record = format!("record {}", place(&*self.task, position));
+        let hint = match cause.and_then(Error::hint_text) {
+            Some(remedy) => format!("{remedy} ({record})"),
+            None => record,
+        };
+        error.hint(hint)
     }
 
     async fn work(&mut self, lifecycle: &mut Lifecycle) -> Result<()> {

@@ -232,7 +232,7 @@ fn traces_begin_as_connects_do_and_what_was_acknowledged_is_committed() {
     check(&[("texts", "a panic b")], &["the task panicked: what a mess"], &["a"], Some(1));
     check(
         &[("texts", "a too-large b")],
-        &["Unrecoverable exception trying to send", &format!("{data}too large")],
+        &["Unrecoverable exception from producer send callback", &format!("{data}too large")],
         &["a"],
         Some(1),
     );
@@ -266,6 +266,14 @@ fn traces_begin_as_connects_do_and_what_was_acknowledged_is_committed() {
 }
 
 #[test]
+fn a_record_that_kafka_does_not_take_is_named() {
+    for text in ["too-large", "given-up"] {
+        let trace = run(&[("texts", &format!("a {text} b"))]).trace.unwrap_or_default();
+        assert!(trace.ends_with("\nHint: record {\"p\":0} at {\"at\":2}"), "{trace}");
+    }
+}
+
+#[test]
 fn what_may_be_skipped_or_repeated_fails_nothing() {
     let check = |config: &[(&str, &str)], written: &[&str], committed: u64| {
         let ended = run(config);
@@ -279,6 +287,7 @@ fn what_may_be_skipped_or_repeated_fails_nothing() {
     check(&[("texts", "a away b")], &["a", "b"], 2);
     check(&[("texts", "a once-more b")], &["a", "once-more", "b"], 3);
     check(&[("texts", "a given-up b"), all], &["a", "b"], 3);
+    check(&[("texts", "a too-large b too-large"), all], &["a", "b"], 4);
     check(&[("texts", "a bad bad b"), all], &["a", "b"], 4);
     check(&[("texts", "drop a drop"), transform, obeying], &["a"], 3);
     check(&[("texts", "a refuse b later c"), transform, obeying, all], &["a", "b", "c"], 5);
