@@ -65,6 +65,21 @@ pub const ALLOWANCES: &[Allowance] = &[
     },
     Allowance {
         kind: Kind::OnPurpose,
+        what: "a record too large for the broker fails the task instead of being sent again for ever",
+        covers: |recording, exchange| {
+            recording.scenario == "source-large-lines" && exchange.step == "records of huge3"
+        },
+    },
+    Allowance {
+        kind: Kind::OnPurpose,
+        what: "positions of records that were dropped as errors.tolerance allows are committed",
+        covers: |recording, exchange| {
+            recording.scenario == "source-wrong-converter"
+                && exchange.step.starts_with("internal topic offsets of [\"fs-tolerant\"")
+        },
+    },
+    Allowance {
+        kind: Kind::OnPurpose,
         what: "lines left over by a full batch do not wait until the file grows",
         covers: |recording, exchange| {
             recording.scenario == "source-large-lines" && exchange.step == "records of batch1"

@@ -60,6 +60,10 @@ impl ClientKind {
     }
 }
 
+/// Defaults of Kafka's clients that librdkafka has otherwise: it would wait up to ten seconds for a broker that is back.
+const SHARED_DEFAULTS: &[(&str, &str)] =
+    &[("reconnect.backoff.ms", "50"), ("reconnect.backoff.max.ms", "1000")];
+
 /// What a property became: settings of librdkafka.
 pub(crate) type Settings = Vec<(&'static str, String)>;
 
@@ -77,8 +81,11 @@ pub fn client_config(properties: &RawConfig, kind: ClientKind) -> Result<ClientC
 }
 
 fn translate(properties: &RawConfig, kind: ClientKind) -> Result<BTreeMap<String, String>> {
-    let mut settings: BTreeMap<String, String> =
-        kind.defaults().iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut settings: BTreeMap<String, String> = SHARED_DEFAULTS
+        .iter()
+        .chain(kind.defaults())
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
     let mut unused = Vec::new();
     for (name, value) in properties.iter() {
         let Some(value) = value.map(str::trim) else { continue };
