@@ -1,5 +1,7 @@
 //! The source task on real files: what grows, what is replaced, what is cut off, and what a restart goes on with.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
