@@ -288,6 +288,16 @@ pub(crate) fn millis(ms: impl Into<i64>) -> Duration {
 
 /// Runs plugin code, turning a panic into an error that fails the task.
 pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let hint = "this is a defect of the connector, a converter or a transform; please report it";
+    panic_as_error("the task", hint, work).await
+}
+
+/// Runs plugin code of a task or a connector; a panic becomes an error that says whose it was.
+pub(crate) async fn panic_as_error<T>(
+    whose: &str,
+    hint: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(outcome) => outcome,
         Err(panic) => {
@@ -296,8 +306,7 @@ pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T>>) -> Res
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "no message".to_owned());
-            Err(Error::fatal(format!("the task panicked: {text}"))
-                .hint("this is a defect of the connector, a converter or a transform; please report it"))
+            Err(Error::fatal(format!("{whose} panicked: {text}")).hint(hint))
         }
     }
 }

@@ -3,7 +3,6 @@
 //! Whatever the connector does, a panic included, concerns this connector only.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -24,6 +23,7 @@ use crate::coordinator::{ConnectorEvent, Epoch};
 use crate::herder::TargetState;
 use crate::offset_log::NoOffsets;
 use crate::plugins;
+use crate::task::panic_as_error;
 
 /// Orders wait for a connector that is busy; more than this means that it hangs, and it is stopped soon.
 const ORDERS_MAX: usize = 64;
@@ -336,16 +336,5 @@ pub fn too_many_tasks(name: &str, tasks: usize, max_tasks: u32) -> Error {
 
 /// Runs a connector's code; a panic becomes an error.
 pub async fn guarded<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "no message".to_owned());
-            Err(Error::fatal(format!("the connector panicked: {text}"))
-                .hint("this is a defect of the connector; please report it"))
-        }
-    }
+    panic_as_error("the connector", "this is a defect of the connector; please report it", work).await
 }
