@@ -16,13 +16,18 @@ const EDGES: &[(&str, &[&str])] = &[
     ("raccord-config", &["raccord-config-derive"]),
     ("raccord-plugin", &["raccord-data", "raccord-config"]),
     ("raccord-converters", &["raccord-plugin", "raccord-data", "raccord-config"]),
+    ("raccord-transforms", &["raccord-plugin", "raccord-data", "raccord-config"]),
+    ("raccord-cdc", &["raccord-plugin", "raccord-data", "raccord-config"]),
     ("raccord-runtime", &["raccord-plugin", "raccord-data", "raccord-config"]),
     ("raccord-kafka", &["raccord-runtime", "raccord-plugin", "raccord-data", "raccord-config"]),
     ("raccord-rest", &["raccord-runtime", "raccord-plugin", "raccord-config"]),
     ("raccord-console", &[]),
     ("raccord-broker", &[]),
-    ("raccord-connector-*", &["raccord-plugin", "raccord-data", "raccord-config"]),
-    ("raccord-plugins", &["raccord-plugin", "raccord-converters", "raccord-connector-*"]),
+    ("raccord-connector-*", &["raccord-cdc", "raccord-plugin", "raccord-data", "raccord-config"]),
+    (
+        "raccord-plugins",
+        &["raccord-plugin", "raccord-converters", "raccord-transforms", "raccord-connector-*"],
+    ),
     (
         "raccord",
         &[

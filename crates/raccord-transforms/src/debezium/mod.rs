@@ -1,0 +1,1 @@
+//! Debezium's transforms that need no database.

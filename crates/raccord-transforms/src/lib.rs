@@ -1,0 +1,7 @@
+//! Transforms and predicates: Kafka's and Debezium's, under the class names that users have in their configs.
+//!
+//! Each transform is compiled per schema and run per record: what it finds out about a schema (places of fields, the
+//! schema that comes out) is kept by the schema's pointer, so a record costs no lookup by name.
+
+pub mod debezium;
+pub mod kafka;
