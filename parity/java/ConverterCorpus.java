@@ -2,7 +2,8 @@
 //
 // Writes what Kafka Connect's own converters make of a corpus of inputs, one JSON object per line:
 //
-//   java -cp 'KAFKA_JARS/*' parity/java/ConverterCorpus.java parity/recorded/converters
+//   javac -cp 'KAFKA_JARS/*' -d CLASSES parity/java/*.java
+//   java -cp 'CLASSES:KAFKA_JARS/*' ConverterCorpus parity/recorded/converters
 //
 // A line holds: converter (class), config, op, in, and out or error.
 //   op "encode"         in {schema, value}  -> out {bytes}            Converter.fromConnectData
@@ -10,12 +11,7 @@
 //   op "encode_header"  in {schema, value}  -> out {bytes}            HeaderConverter.fromConnectHeader
 //   op "decode_header"  in {bytes}          -> out {schema, value}    HeaderConverter.toConnectHeader
 // Bytes are null, {"text": ...} when they are UTF-8, else {"base64": ...}.
-// A schema is null or {type, optional, name, version, doc, parameters, default, fields | keys + values | items}; absent
-// means the default of that property.
-// A value is null or an object with one entry named after its Java class: boolean, int8, int16, int32, int64 (numbers),
-// float32, float64 (the text of Java's toString, which reads back exactly), string, utf16 (code units of a string that
-// is not well-formed), bytes (base64), buffer (a ByteBuffer, base64), decimal {unscaled, scale}, bigint, date_ms,
-// array [values], array_depth (a number, for [[[...]]] nested deeper than 40), map [[key, value]] in iteration order, struct [[field, value]].
+// Schemas and values have the form that Description.java explains.
 // The identity of a byte array, where its toString was written, is {{hash}}.
 // An error is {class, message, cause}, where cause is an error or absent.
 
@@ -59,7 +55,7 @@ import org.apache.kafka.connect.storage.HeaderConverter;
 import org.apache.kafka.connect.storage.SimpleHeaderConverter;
 import org.apache.kafka.connect.storage.StringConverter;
 
-public class ConverterCorpus {
+public class ConverterCorpus extends Description {
     static final long SEED = 4_3_1L;
     static BufferedWriter out;
     static final Set<String> written = new LinkedHashSet<>();
@@ -719,15 +715,6 @@ public class ConverterCorpus {
         return "{\"converter\":" + quote(converter.getClass().getName()) + ",\"config\":" + texts(config) + ",\"op\":\"" + op + "\",\"in\":" + in;
     }
 
-    static String pair(Schema schema, Object value) {
-        int depth = 0;
-        for (Object inner = value; inner instanceof List<?> list; inner = list.isEmpty() ? null : list.get(0))
-            depth++;
-        if (depth > 40)
-            return "{\"schema\":" + describe(schema) + ",\"value\":" + entry("array_depth", String.valueOf(depth)) + "}";
-        return "{\"schema\":" + describe(schema) + ",\"value\":" + describe(value) + "}";
-    }
-
     static String bytes(byte[] bytes) {
         if (bytes == null)
             return "null";
@@ -744,124 +731,6 @@ public class ConverterCorpus {
         if (error.getCause() != null && error.getCause() != error)
             text += ",\"cause\":" + error(error.getCause());
         return text + "}";
-    }
-
-    static String describe(Schema schema) {
-        if (schema == null)
-            return "null";
-        StringBuilder text = new StringBuilder("{\"type\":\"" + schema.type().getName() + "\"");
-        if (schema.isOptional())
-            text.append(",\"optional\":true");
-        if (schema.name() != null)
-            text.append(",\"name\":").append(quote(schema.name()));
-        if (schema.version() != null)
-            text.append(",\"version\":").append(schema.version());
-        if (schema.doc() != null)
-            text.append(",\"doc\":").append(quote(schema.doc()));
-        if (schema.parameters() != null)
-            text.append(",\"parameters\":").append(texts(schema.parameters()));
-        if (schema.defaultValue() != null)
-            text.append(",\"default\":").append(describe(schema.defaultValue()));
-        if (schema.type() == Schema.Type.STRUCT) {
-            List<String> fields = new ArrayList<>();
-            for (Field field : schema.fields())
-                fields.add("{\"name\":" + quote(field.name()) + ",\"schema\":" + describe(field.schema()) + "}");
-            text.append(",\"fields\":[").append(String.join(",", fields)).append("]");
-        } else if (schema.type() == Schema.Type.ARRAY) {
-            text.append(",\"items\":").append(describe(schema.valueSchema()));
-        } else if (schema.type() == Schema.Type.MAP) {
-            text.append(",\"keys\":").append(describe(schema.keySchema())).append(",\"values\":").append(describe(schema.valueSchema()));
-        }
-        return text.append("}").toString();
-    }
-
-    static String describe(Object value) {
-        if (value == null)
-            return "null";
-        if (value instanceof Boolean)
-            return entry("boolean", value.toString());
-        if (value instanceof Byte)
-            return entry("int8", value.toString());
-        if (value instanceof Short)
-            return entry("int16", value.toString());
-        if (value instanceof Integer)
-            return entry("int32", value.toString());
-        if (value instanceof Long)
-            return entry("int64", value.toString());
-        if (value instanceof Float)
-            return entry("float32", quote(value.toString()));
-        if (value instanceof Double)
-            return entry("float64", quote(value.toString()));
-        if (value instanceof String s)
-            return wellFormed(s) ? entry("string", quote(s)) : entry("utf16", units(s));
-        if (value instanceof byte[] b)
-            return entry("bytes", quote(Base64.getEncoder().encodeToString(b)));
-        if (value instanceof ByteBuffer b)
-            return entry("buffer", quote(Base64.getEncoder().encodeToString(b.array())));
-        if (value instanceof BigDecimal d)
-            return entry("decimal", "{\"unscaled\":" + quote(d.unscaledValue().toString()) + ",\"scale\":" + d.scale() + "}");
-        if (value instanceof BigInteger i)
-            return entry("bigint", quote(i.toString()));
-        if (value instanceof Date d)
-            return entry("date_ms", String.valueOf(d.getTime()));
-        List<String> parts = new ArrayList<>();
-        if (value instanceof List<?> list) {
-            for (Object item : list)
-                parts.add(describe(item));
-            return entry("array", "[" + String.join(",", parts) + "]");
-        }
-        if (value instanceof Map<?, ?> map) {
-            for (Map.Entry<?, ?> e : map.entrySet())
-                parts.add("[" + describe(e.getKey()) + "," + describe(e.getValue()) + "]");
-            return entry("map", "[" + String.join(",", parts) + "]");
-        }
-        if (value instanceof Struct struct) {
-            for (Field field : struct.schema().fields())
-                parts.add("[" + quote(field.name()) + "," + describe(struct.getWithoutDefault(field.name())) + "]");
-            return entry("struct", "[" + String.join(",", parts) + "]");
-        }
-        throw new IllegalArgumentException(value.getClass().getName());
-    }
-
-    static String entry(String name, String value) {
-        return "{\"" + name + "\":" + value + "}";
-    }
-
-    static boolean wellFormed(String text) {
-        return StandardCharsets.UTF_16.newEncoder().canEncode(text);
-    }
-
-    static String units(String text) {
-        List<String> units = new ArrayList<>();
-        for (char c : text.toCharArray())
-            units.add(String.valueOf((int) c));
-        return "[" + String.join(",", units) + "]";
-    }
-
-    /** A message, of which what is not well-formed is replaced: no reader could take it. */
-    static String string(String text) {
-        return quote(new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8));
-    }
-
-    static String quote(String text) {
-        StringBuilder quoted = new StringBuilder("\"");
-        for (char c : text.toCharArray()) {
-            if (c == '"' || c == '\\')
-                quoted.append('\\').append(c);
-            else if (c < 0x20 || c == 0x7f || c == 0x2028 || c == 0x2029)
-                quoted.append(String.format("\\u%04x", (int) c));
-            else
-                quoted.append(c);
-        }
-        return quoted.append('"').toString();
-    }
-
-    static String texts(Map<String, String> map) {
-        List<String> entries = new ArrayList<>();
-        for (Map.Entry<String, String> e : map.entrySet())
-            entries.add(quote(e.getKey()) + ":" + quote(e.getValue()));
-        entries.sort(null);
-        return "{" + String.join(",", entries) + "}";
     }
 
     static byte[] hex(String hex) {

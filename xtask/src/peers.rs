@@ -14,6 +14,12 @@ use crate::run::root;
 /// The version that is the oracle.
 const KAFKA: &str = "4.3.1";
 
+/// The version that is the oracle.
+const DEBEZIUM: &str = "3.3.2.Final";
+
+/// Central lacks 3.3.2 of the scripting transforms, whose code is the same in both.
+const DEBEZIUM_SCRIPTING: &str = "3.3.1.Final";
+
 /// What can be done with the peers.
 #[derive(Subcommand)]
 pub enum Peers {
@@ -32,7 +38,7 @@ struct Set {
 fn sets() -> Vec<Set> {
     let set = |folder: String, artifacts: &[&str]| Set {
         folder,
-        artifacts: artifacts.iter().map(|artifact| artifact.replace("{KAFKA}", KAFKA)).collect(),
+        artifacts: artifacts.iter().map(|artifact| with_versions(artifact)).collect(),
     };
     vec![
         set(
@@ -49,7 +55,27 @@ fn sets() -> Vec<Set> {
             format!("plugins/basic-auth-{KAFKA}"),
             &["org.apache.kafka:connect-basic-auth-extension:{KAFKA}"],
         ),
+        set(
+            format!("plugins/debezium-postgres-{DEBEZIUM}"),
+            &["io.debezium:debezium-connector-postgres:{DEBEZIUM}"],
+        ),
+        set(
+            format!("plugins/debezium-scripting-{DEBEZIUM_SCRIPTING}"),
+            &[
+                "io.debezium:debezium-scripting:{DEBEZIUM_SCRIPTING}",
+                "org.apache.groovy:groovy-jsr223:4.0.17",
+                "org.graalvm.js:js:23.0.2",
+                "org.graalvm.js:js-scriptengine:23.0.2",
+            ],
+        ),
     ]
+}
+
+/// Puts the versions into an artifact's name.
+fn with_versions(artifact: &str) -> String {
+    let versions =
+        [("{KAFKA}", KAFKA), ("{DEBEZIUM}", DEBEZIUM), ("{DEBEZIUM_SCRIPTING}", DEBEZIUM_SCRIPTING)];
+    versions.iter().fold(artifact.to_owned(), |text, (place, version)| text.replace(place, version))
 }
 
 /// Runs the subcommand.
@@ -129,7 +155,7 @@ mod tests {
         for set in sets() {
             let text = pom(&set.artifacts).unwrap();
             assert_eq!(text.matches("<dependency>").count(), set.artifacts.len());
-            assert!(!text.contains("{KAFKA}"));
+            assert!(!text.contains(['{', '}']), "{text}");
         }
         assert!(pom(&["a:b".to_owned()]).is_err());
     }
