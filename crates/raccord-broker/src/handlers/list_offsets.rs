@@ -1,5 +1,7 @@
 //! Offsets by time, and the end of a leader epoch.
 
+use std::sync::Arc;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
@@ -13,10 +15,9 @@ use kafka_protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
 
-use super::{check_epoch, find_partition, isolation};
+use super::{check_epoch, each_partition, isolation};
 use crate::broker::Broker;
-use crate::log::{Isolation, LEADER_EPOCH, TimeQuery};
-use crate::topics::Topic;
+use crate::log::{Isolation, LEADER_EPOCH, PartitionLog, TimeQuery};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -35,23 +36,19 @@ pub(crate) fn list_offsets(
         .topics
         .into_iter()
         .map(|t| {
-            let topic = broker.topics().get(&t.name);
-            let partitions = t
-                .partitions
-                .iter()
-                .map(|p| {
-                    let response =
-                        ListOffsetsPartitionResponse::default().with_partition_index(p.partition_index);
-                    match look_up(topic.as_deref(), p, isolation) {
-                        Ok(Some((offset, timestamp))) => response
-                            .with_offset(offset)
-                            .with_timestamp(timestamp)
-                            .with_leader_epoch(if version >= 4 { LEADER_EPOCH } else { -1 }),
-                        Ok(None) => response,
-                        Err(code) => response.with_error_code(code.code()),
-                    }
-                })
-                .collect();
+            let answer = |p: &ListOffsetsPartition, log: Result<Arc<PartitionLog>, _>| {
+                let response =
+                    ListOffsetsPartitionResponse::default().with_partition_index(p.partition_index);
+                match log.and_then(|log| look_up(&log, p, isolation)) {
+                    Ok(Some((offset, timestamp))) => response
+                        .with_offset(offset)
+                        .with_timestamp(timestamp)
+                        .with_leader_epoch(if version >= 4 { LEADER_EPOCH } else { -1 }),
+                    Ok(None) => response,
+                    Err(code) => response.with_error_code(code.code()),
+                }
+            };
+            let partitions = each_partition(broker, &t.name, &t.partitions, |p| p.partition_index, answer);
             ListOffsetsTopicResponse::default().with_name(t.name).with_partitions(partitions)
         })
         .collect();
@@ -59,12 +56,10 @@ pub(crate) fn list_offsets(
 }
 
 fn look_up(
-    topic: Option<&Topic>,
+    log: &PartitionLog,
     p: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<Option<(i64, i64)>, ResponseError> {
-    let topic = topic.ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let log = find_partition(topic, p.partition_index)?;
     check_epoch(p.current_leader_epoch)?;
     let query = match p.timestamp {
         LATEST => TimeQuery::Latest,
@@ -86,19 +81,16 @@ pub(crate) fn offset_for_leader_epoch(
         .topics
         .into_iter()
         .map(|t| {
-            let topic = broker.topics().get(&t.topic);
-            let partitions = t.partitions.iter().map(|p| epoch_end(topic.as_deref(), p)).collect();
+            let partitions = each_partition(broker, &t.topic, &t.partitions, |p| p.partition, epoch_end);
             OffsetForLeaderTopicResult::default().with_topic(t.topic).with_partitions(partitions)
         })
         .collect();
     OffsetForLeaderEpochResponse::default().with_topics(topics)
 }
 
-fn epoch_end(topic: Option<&Topic>, p: &OffsetForLeaderPartition) -> EpochEndOffset {
+fn epoch_end(p: &OffsetForLeaderPartition, log: Result<Arc<PartitionLog>, ResponseError>) -> EpochEndOffset {
     let response =
         EpochEndOffset::default().with_partition(p.partition).with_leader_epoch(-1).with_end_offset(-1);
-    let log =
-        topic.ok_or(ResponseError::UnknownTopicOrPartition).and_then(|t| find_partition(t, p.partition));
     match log.and_then(|log| check_epoch(p.current_leader_epoch).map(|()| log)) {
         Err(code) => response.with_error_code(code.code()),
         Ok(_) if p.leader_epoch < LEADER_EPOCH => response,

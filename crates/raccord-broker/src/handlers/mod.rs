@@ -37,6 +37,20 @@ pub(crate) fn find_partition(topic: &Topic, index: i32) -> Result<Arc<PartitionL
     topic.partition(index).ok_or(ResponseError::UnknownTopicOrPartition)
 }
 
+/// Answers for each partition of a topic for itself: `answer` gets what the request says about the partition, and its
+/// log or why there is none.
+pub(crate) fn each_partition<P, R>(
+    broker: &Broker,
+    topic: &TopicName,
+    partitions: &[P],
+    index: impl Fn(&P) -> i32,
+    answer: impl Fn(&P, Result<Arc<PartitionLog>, ResponseError>) -> R,
+) -> Vec<R> {
+    let topic = broker.topics().get(topic).ok_or(ResponseError::UnknownTopicOrPartition);
+    let log = |p| topic.as_ref().map_err(|code| *code).and_then(|t| find_partition(t, index(p)));
+    partitions.iter().map(|p| answer(p, log(p))).collect()
+}
+
 /// Checks the leader epoch that a client believes in; -1 means that it does not say.
 pub(crate) fn check_epoch(epoch: i32) -> Result<(), ResponseError> {
     match epoch {

@@ -1,5 +1,7 @@
 //! Produce, and what else is about producers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_response::{
@@ -15,7 +17,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{find_partition, find_topic};
+use super::{each_partition, find_partition, find_topic};
 use crate::broker::Broker;
 use crate::dispatch::text;
 use crate::frame::Reply;
@@ -198,22 +200,19 @@ pub(crate) fn describe_producers(
         .topics
         .into_iter()
         .map(|t| {
-            let topic = broker.topics().get(&t.name);
-            let partitions = t
-                .partition_indexes
-                .iter()
-                .map(|p| describe_partition(*p, topic.as_ref().and_then(|t| t.partition(*p)).as_deref()))
-                .collect();
+            let partitions =
+                each_partition(broker, &t.name, &t.partition_indexes, |p| *p, describe_partition);
             TopicResponse::default().with_name(t.name).with_partitions(partitions)
         })
         .collect();
     DescribeProducersResponse::default().with_topics(topics)
 }
 
-fn describe_partition(index: i32, log: Option<&PartitionLog>) -> PartitionResponse {
-    let response = PartitionResponse::default().with_partition_index(index);
-    let Some(log) = log else {
-        return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
+fn describe_partition(index: &i32, log: Result<Arc<PartitionLog>, ResponseError>) -> PartitionResponse {
+    let response = PartitionResponse::default().with_partition_index(*index);
+    let log = match log {
+        Ok(log) => log,
+        Err(code) => return response.with_error_code(code.code()),
     };
     let producers = log
         .producers()

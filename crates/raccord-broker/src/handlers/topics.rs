@@ -1,12 +1,14 @@
 //! Creating, deleting and growing topics, and DeleteRecords.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::delete_records_request::DeleteRecordsPartition;
 use kafka_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
@@ -19,9 +21,10 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::find_partition;
+use super::each_partition;
 use crate::broker::Broker;
 use crate::dispatch::text;
+use crate::log::PartitionLog;
 use crate::topic_config::{self, KEYS, Overrides};
 use crate::topics::{NewTopic, TopicError, refuse};
 
@@ -245,31 +248,25 @@ pub(crate) fn delete_records(broker: &Broker, request: DeleteRecordsRequest) -> 
         .topics
         .into_iter()
         .map(|t| {
-            let topic = broker.topics().get(&t.name);
-            let partitions = t
-                .partitions
-                .iter()
-                .map(|p| {
-                    let result =
-                        DeleteRecordsPartitionResult::default().with_partition_index(p.partition_index);
-                    let log = topic
-                        .as_ref()
-                        .ok_or(ResponseError::UnknownTopicOrPartition)
-                        .and_then(|t| find_partition(t, p.partition_index));
-                    let done = log.and_then(|log| {
-                        if !log.settings().cleanup.delete {
-                            return Err(ResponseError::PolicyViolation);
-                        }
-                        log.delete_records(p.offset).map_err(|e| e.code())
-                    });
-                    match done {
-                        Ok(low) => result.with_low_watermark(low),
-                        Err(code) => result.with_low_watermark(-1).with_error_code(code.code()),
-                    }
-                })
-                .collect();
+            let partitions =
+                each_partition(broker, &t.name, &t.partitions, |p| p.partition_index, delete_before);
             DeleteRecordsTopicResult::default().with_name(t.name).with_partitions(partitions)
         })
         .collect();
     DeleteRecordsResponse::default().with_topics(topics)
+}
+
+fn delete_before(
+    p: &DeleteRecordsPartition,
+    log: Result<Arc<PartitionLog>, ResponseError>,
+) -> DeleteRecordsPartitionResult {
+    let result = DeleteRecordsPartitionResult::default().with_partition_index(p.partition_index);
+    let done = log.and_then(|log| match log.settings().cleanup.delete {
+        true => log.delete_records(p.offset).map_err(|e| e.code()),
+        false => Err(ResponseError::PolicyViolation),
+    });
+    match done {
+        Ok(low) => result.with_low_watermark(low),
+        Err(code) => result.with_low_watermark(-1).with_error_code(code.code()),
+    }
 }
