@@ -28,6 +28,15 @@ const TOPIC_IDS: i16 = 13;
 const UNBUDGETED_BYTES: usize = 64 << 10;
 /// Longest wait whatever the client asks for.
 const WAIT_MAX_MS: u64 = 300_000;
+/// From here on a Fetch is one of many by which a reader catches up.
+const BULK_BYTES: u64 = 512 << 10;
+/// What such a Fetch waits before it is read: the shortest sleep there is, which ends at the next tick of the timer, half
+/// a millisecond later on average.
+///
+/// librdkafka allocates what it has fetched on one thread and frees it on another. If the next answer comes at once, the
+/// two fight over one lock all the time: `kcat -C` of 3 million records took 2.5 s without this pause, with twice the
+/// CPU, and 1.8 s with it. A reader of one partition with default limits still gets up to 2 GB/s.
+const BULK_PAUSE: Duration = Duration::from_micros(1);
 
 struct Wanted {
     index: i32,
@@ -59,6 +68,9 @@ pub(crate) async fn fetch(
     let min_bytes = u64::try_from(request.min_bytes).unwrap_or(0);
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0).min(WAIT_MAX_MS));
     let ready = wait_for(&topics, isolation, min_bytes, wait, ctx).await;
+    if ready >= BULK_BYTES {
+        tokio::time::sleep(BULK_PAUSE).await;
+    }
     let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(broker.config().fetch_max_bytes);
     let wanted = usize::try_from(ready).unwrap_or(usize::MAX).min(max_bytes);
     let budget = broker.answer_budget(wanted).await;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::batch::{self, HEADER_LEN, Header};
+use super::batch::{self, Header};
 use super::segment::Segment;
 use super::{Aborted, LogError, PartitionLog, View};
 
-/// Bytes looked at in one go when walking over headers.
+/// Bytes looked at in one go on the way from an index entry to a batch: as far as entries are apart by default.
+const HEADERS_CHUNK: usize = 4 << 10;
+/// The same when walking over the headers of a segment.
 pub(super) const WALK_CHUNK: usize = 16 << 10;
 /// The same when bodies are wanted too.
 pub(super) const BODY_CHUNK: usize = 1 << 20;
@@ -23,7 +25,7 @@ pub(crate) enum Isolation {
 /// What a Fetch gets from one partition.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadResult {
-    /// Whole batches from the one that holds the offset on; the last may be cut.
+    /// Whole batches from the one that holds the offset on.
     pub(crate) records: Bytes,
     pub(crate) high_watermark: i64,
     pub(crate) last_stable: i64,
@@ -98,7 +100,7 @@ impl PartitionLog {
         let total: u64 = view.segments[first..].iter().map(|s| s.len()).sum();
         let segment = view.segments[first].clone();
         drop(view);
-        Ok((total - segment.floor(offset)?.position.min(total)).max(1))
+        Ok((total - segment.floor(offset)?.min(total)).max(1))
     }
 
     /// Reads from the batch that holds `offset`, at most `max_bytes`, but with `whole_batch` at least that batch.
@@ -201,7 +203,7 @@ impl PartitionLog {
             (view.segments[view.segment_index(from)..].to_vec(), view.end)
         };
         for segment in segments {
-            let start = segment.floor(from)?.position;
+            let start = segment.floor(from)?;
             let mut batches = segment.batches(start, segment.len(), BODY_CHUNK);
             while let Some((position, header)) = batches.next().map_err(std::io::Error::from)? {
                 if header.last_offset() >= from && header.base_offset < end {
@@ -255,74 +257,45 @@ fn replay_batch(
 }
 
 /// Bytes of one segment from the batch that holds `offset` (or the next one) on; `None` if all batches are before it.
+///
+/// Where they begin and end is found by headers alone, so that nothing is read, sent and received that no reader can
+/// use: of a batch that does not fit any more it would only see a part.
 fn read_slice(
     slice: &Slice,
     offset: i64,
     max_bytes: usize,
     whole_batch: bool,
 ) -> Result<Option<Bytes>, LogError> {
-    let floor = slice.segment.floor(offset)?;
-    if floor.position >= slice.end {
-        return Ok(None);
-    }
-    // Up to the next index entry there may be batches before ours: read that much more, and no second time.
-    let slack = (floor.next_position.saturating_sub(floor.position)).min(WALK_CHUNK as u64) as usize;
-    let wanted = max_bytes.max(HEADER_LEN).saturating_add(slack) as u64;
-    let len = wanted.min(slice.end - floor.position) as usize;
-    let buffer = slice.segment.read(floor.position, len)?;
-    let mut at = 0;
-    let mut header;
+    let Slice { segment, end } = slice;
+    let floor = segment.floor(offset)?.min(*end);
+    let mut batches = segment.batches(floor, *end, HEADERS_CHUNK);
+    let (from, size) = loop {
+        match batches.next().map_err(std::io::Error::from)? {
+            None => return Ok(None),
+            Some((from, header)) if header.last_offset() >= offset => break (from, header.size()),
+            Some(_) => {}
+        }
+    };
+    let to = match from + max_bytes as u64 {
+        limit if limit >= *end => *end,
+        limit if limit >= from + size as u64 => last_boundary(segment, from, limit, *end)?,
+        _ if whole_batch => from + size as u64,
+        _ => return Ok(Some(Bytes::new())),
+    };
+    Ok(Some(segment.read(from, (to - from) as usize)?))
+}
+
+/// The last end of a batch up to `limit`, which lies between `from`, where a batch begins, and `end`, where one ends.
+fn last_boundary(segment: &Segment, from: u64, limit: u64, end: u64) -> Result<u64, LogError> {
+    let indexed = segment.floor_by_position(limit)?.max(from);
+    let mut batches = segment.batches(indexed, end, HEADERS_CHUNK);
     loop {
-        if at + HEADER_LEN > buffer.len() {
-            return read_far(slice, floor.position + at as u64, offset, max_bytes, whole_batch);
-        }
-        header = Header::parse(&buffer[at..]).map_err(|e| LogError::Corrupt(e.to_string()))?;
-        if header.last_offset() >= offset {
-            break;
-        }
-        at += header.size();
-    }
-    let available = buffer.len() - at;
-    if header.size() > max_bytes || header.size() > available {
-        return first_batch(slice, floor.position + at as u64, &header, max_bytes, whole_batch).map(Some);
-    }
-    Ok(Some(buffer.slice(at..at + available.min(max_bytes))))
-}
-
-/// The rare case: the batch lies beyond the first buffer (a large batch in between, or the end of a compacted segment).
-fn read_far(
-    slice: &Slice,
-    position: u64,
-    offset: i64,
-    max_bytes: usize,
-    whole_batch: bool,
-) -> Result<Option<Bytes>, LogError> {
-    let mut batches = slice.segment.batches(position.min(slice.end), slice.end, WALK_CHUNK);
-    while let Some((position, header)) = batches.next().map_err(std::io::Error::from)? {
-        if header.last_offset() >= offset {
-            if header.size() > max_bytes {
-                return first_batch(slice, position, &header, max_bytes, whole_batch).map(Some);
-            }
-            let len = (slice.end - position).min(max_bytes as u64) as usize;
-            return Ok(Some(slice.segment.read(position, len)?));
+        let boundary = batches.position();
+        match batches.next().map_err(std::io::Error::from)? {
+            Some(_) if batches.position() <= limit => {}
+            _ => return Ok(boundary),
         }
     }
-    Ok(None)
-}
-
-/// A first batch that does not fit the limit: whole if promised, else nothing.
-fn first_batch(
-    slice: &Slice,
-    position: u64,
-    header: &Header,
-    max_bytes: usize,
-    whole_batch: bool,
-) -> Result<Bytes, LogError> {
-    if header.size() > max_bytes && !whole_batch {
-        return Ok(Bytes::new());
-    }
-    let len = (slice.end - position).min(max_bytes.max(header.size()) as u64) as usize;
-    Ok(slice.segment.read(position, len)?)
 }
 
 /// Drops the batches at `limit` and later.
@@ -354,7 +327,7 @@ fn last_offset(bytes: &Bytes) -> Option<i64> {
 
 /// The first record of a segment at or after `time`, within `from..limit`.
 fn first_at(segment: &Segment, time: i64, from: i64, limit: i64) -> Result<Option<(i64, i64)>, LogError> {
-    let start = segment.floor_by_time(time)?.position;
+    let start = segment.floor_by_time(time)?;
     let mut batches = segment.batches(start, segment.len(), WALK_CHUNK);
     while let Some((position, header)) = batches.next().map_err(std::io::Error::from)? {
         if header.base_offset >= limit {

@@ -74,13 +74,6 @@ fn decode_entry(b: &[u8]) -> Entry {
     }
 }
 
-/// Where to start reading, and how far the next index entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Floor {
-    pub(crate) position: u64,
-    pub(crate) next_position: u64,
-}
-
 /// One log file. Written by one thread at a time (the partition's writer lock), read by any.
 pub(crate) struct Segment {
     pub(crate) base_offset: i64,
@@ -201,23 +194,28 @@ impl Segment {
     }
 
     /// Last indexed batch start at or before `offset`.
-    pub(crate) fn floor(&self, offset: i64) -> io::Result<Floor> {
+    pub(crate) fn floor(&self, offset: i64) -> io::Result<u64> {
         let relative = offset - self.base_offset;
         self.floor_by(|e| i64::from(e.relative_offset) <= relative)
     }
 
     /// Last indexed batch start before which everything is earlier than `timestamp_ms`.
-    pub(crate) fn floor_by_time(&self, timestamp_ms: i64) -> io::Result<Floor> {
+    pub(crate) fn floor_by_time(&self, timestamp_ms: i64) -> io::Result<u64> {
         self.floor_by(|e| e.max_timestamp_before < timestamp_ms)
     }
 
-    fn floor_by(&self, before: impl Fn(&Entry) -> bool) -> io::Result<Floor> {
+    /// Last indexed batch start at or before a position.
+    pub(crate) fn floor_by_position(&self, position: u64) -> io::Result<u64> {
+        self.floor_by(|e| u64::from(e.position) <= position)
+    }
+
+    /// Position of the last entry for which `before` holds; the file's begin if there is none.
+    fn floor_by(&self, before: impl Fn(&Entry) -> bool) -> io::Result<u64> {
         let index = self.index.read();
-        let after = index.partition_point(before)?;
-        let position = if after == 0 { 0 } else { u64::from(index.get(after - 1)?.position) };
-        let next_position =
-            if after < index.len() { u64::from(index.get(after)?.position) } else { self.len() };
-        Ok(Floor { position, next_position })
+        match index.partition_point(before)? {
+            0 => Ok(0),
+            after => Ok(u64::from(index.get(after - 1)?.position)),
+        }
     }
 
     /// Reads `len` bytes at `position`, which must be there.

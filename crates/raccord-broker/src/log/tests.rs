@@ -60,6 +60,7 @@ fn fetch_all(log: &PartitionLog, from: i64, max_bytes: usize, isolation: Isolati
             }
             next = header.last_offset() + 1;
         }
+        assert!(rest.is_empty(), "only whole batches are read");
         if next == before {
             return out;
         }
@@ -297,6 +298,32 @@ fn one_large_batch_passes_a_small_limit_once_and_not_where_it_is_not_first() {
     assert!(at(1, true) > 50_000);
     assert_eq!(at(1, false), 0);
     assert!((61..=200).contains(&at(0, false)));
+}
+
+#[test]
+fn a_read_ends_with_the_last_batch_that_fits() {
+    for index_interval_bytes in [1, 150, 1 << 20] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let log = open(dir.path(), LogSettings { index_interval_bytes, ..settings(1 << 20) });
+        let size = |log: &PartitionLog, offset, max_bytes| {
+            log.read(offset, max_bytes, false, Isolation::ReadUncommitted).expect("reads").records.len()
+        };
+        let one = rows(&["value"], now_ms()).len();
+        for _ in 0..20 {
+            append(&log, &["value"]);
+        }
+        for (offset, max_bytes, batches) in [
+            (0, one * 3, 3),
+            (0, one * 3 - 1, 2),
+            (7, one * 3 + 1, 3),
+            (7, one - 1, 0),
+            (18, one * 3, 2),
+            (0, usize::MAX >> 1, 20),
+        ] {
+            let read = size(&log, offset, max_bytes);
+            assert_eq!(read, one * batches, "{max_bytes} bytes from {offset}, index {index_interval_bytes}");
+        }
+    }
 }
 
 #[test]
