@@ -14,7 +14,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::classify::{admin_error, classify};
+use crate::classify::{self, classify};
 use crate::client::LogContext;
 use crate::native::{self, NativeError};
 
@@ -53,7 +53,7 @@ impl RdAdmin {
         tokio::task::spawn_blocking(move || call(&client))
             .await
             .map_err(|error| Error::fatal(format!("interrupted while trying to {doing}")).caused_by(error))?
-            .map_err(|error| admin_error(&doing, error.code, error.message))
+            .map_err(|error| classify::error(&doing, error.code, &error.message))
     }
 
     /// Waits until a broker has been found, at most that long. Requests made before would find none and try again only
@@ -88,7 +88,7 @@ impl RdAdmin {
             Some(Ok(resource)) => {
                 Ok(resource.entries.into_iter().map(|entry| (entry.name, entry.value)).collect())
             }
-            Some(Err(code)) => Err(admin_error(&doing, code, code.to_string())),
+            Some(Err(code)) => Err(classify::error(&doing, code, &code.to_string())),
             None => Err(Error::fatal(format!("the broker did not answer when asked to {doing}"))),
         }
     }
@@ -117,7 +117,7 @@ impl Admin for RdAdmin {
                 Ok(name) => created.push(name),
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, code)) => {
-                    return Err(admin_error(&format!("create topic {name}"), code, code.to_string()));
+                    return Err(classify::error(&format!("create topic {name}"), code, &code.to_string()));
                 }
             }
         }
@@ -167,7 +167,7 @@ impl Admin for RdAdmin {
             .map_err(|error| classify(&doing, &error))?;
         match answers.into_iter().next() {
             None | Some(Ok(_)) | Some(Err((_, RDKafkaErrorCode::GroupIdNotFound))) => Ok(()),
-            Some(Err((_, code))) => Err(admin_error(&doing, code, code.to_string())),
+            Some(Err((_, code))) => Err(classify::error(&doing, code, &code.to_string())),
         }
     }
 }

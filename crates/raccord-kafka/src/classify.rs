@@ -115,7 +115,7 @@ fn remedy(code: Code) -> Option<&'static str> {
     })
 }
 
-/// An error that happened while `doing` something ("create topics").
+/// A code that librdkafka or a broker answered while `doing` something ("create topics").
 pub fn error(doing: &str, code: Code, text: &str) -> Error {
     let (kind, class) = meaning(code);
     let error = Error::new(kind, format!("Failed to {doing}: {text}")).class(class);
@@ -123,11 +123,6 @@ pub fn error(doing: &str, code: Code, text: &str) -> Error {
         Some(remedy) => error.hint(remedy),
         None => error,
     }
-}
-
-/// An answer of a broker to an admin request.
-pub fn admin_error(doing: &str, code: Code, text: String) -> Error {
-    error(doing, code, &text)
 }
 
 /// An error of the wrapper around librdkafka.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use raccord_plugin::{Error, RawConfig, Result};
+use raccord_plugin::{Error, ErrorKind, RawConfig, Result};
 use raccord_runtime::ports::{Admin, CompactedLog, LogRecord, LogTopic, NewTopic};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
@@ -24,11 +24,12 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::util::Timeout;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info, warn};
 
 use crate::admin::RdAdmin;
-use crate::classify::{admin_error, classify};
+use crate::classify::{self, classify};
 use crate::client::LogContext;
 use crate::native::{PartitionReader, ReadOutcome};
 
@@ -36,6 +37,12 @@ use crate::native::{PartitionReader, ReadOutcome};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the reader's thread waits at once; bounds how long closing takes.
 const READ_WAIT: Duration = Duration::from_millis(200);
+
+/// Between two requests for the ends of partitions that are not served at the moment.
+const ENDS_RETRY: Duration = Duration::from_millis(50);
+/// How long a topic that was created may take until a broker knows it, and how often it is asked.
+const APPEAR_PATIENCE: Duration = Duration::from_secs(5);
+const APPEAR_RETRY: Duration = Duration::from_millis(10);
 
 /// How long a broker may wait for records before it answers a fetch of what is there anyway: not at all.
 const CATCH_UP_WAIT_MS: u32 = 1;
@@ -77,11 +84,18 @@ impl RdLog {
         producer: FutureProducer<LogContext>,
         records: mpsc::Sender<Vec<LogRecord>>,
     ) -> Result<Self> {
-        let partitions = prepare(&topic, &admin).await?;
-        debug!(topic = topic.name, partitions = partitions.len(), "described");
-        let start: Progress =
-            admin.offsets(&topic.name, &partitions, Offset::Beginning).await?.into_iter().collect();
-        let ends = admin.offsets(&topic.name, &partitions, Offset::End).await?;
+        let Prepared { partitions, fresh } = prepare(&topic, &admin).await?;
+        debug!(topic = topic.name, partitions = partitions.len(), fresh, "described");
+        let (start, ends): (Progress, _) = if fresh {
+            // There is nothing to catch up with, and the brokers may take a moment until they serve all partitions.
+            (partitions.iter().map(|partition| (*partition, 0)).collect(), Vec::new())
+        } else {
+            let (start, ends) = tokio::try_join!(
+                admin.offsets(&topic.name, &partitions, Offset::Beginning),
+                admin.offsets(&topic.name, &partitions, Offset::End),
+            )?;
+            (start.into_iter().collect(), ends)
+        };
         let (sender, progress) = watch::channel(start);
         let cancel = CancellationToken::new();
         let reader = Reader { topic: topic.name.clone(), records, progress: sender };
@@ -105,6 +119,20 @@ impl RdLog {
         }
         debug!(topic = log.topic, "read to the end");
         Ok(log)
+    }
+
+    /// The end of each partition. A partition that has no leader at the moment, or is not served yet as it has just been
+    /// created, is asked again.
+    async fn ends(&self) -> Result<Vec<(i32, i64)>> {
+        loop {
+            match self.admin.offsets(&self.topic, &self.partitions, Offset::End).await {
+                Err(error) if error.kind() == ErrorKind::Retriable => {
+                    debug!(topic = self.topic, %error, "asking for the ends again");
+                    tokio::time::sleep(ENDS_RETRY).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn wait_for(&self, ends: &[(i32, i64)]) -> Result<()> {
@@ -149,21 +177,31 @@ impl CompactedLog for RdLog {
 
     async fn read_to_end(&self) -> Result<()> {
         let work = async {
-            let ends = self.admin.offsets(&self.topic, &self.partitions, Offset::End).await?;
+            let ends = self.ends().await?;
             self.wait_for(&ends).await
         };
         tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(too_slow(&self.topic)))
     }
 }
 
-/// Creates the topic when it is missing, checks it, and gives its partitions.
-async fn prepare(topic: &LogTopic, admin: &RdAdmin) -> Result<Vec<i32>> {
-    let count = match admin.describe_topics(&[&topic.name]).await?.into_iter().next() {
-        Some(existing) => {
+/// A topic that is there and fit for its purpose.
+struct Prepared {
+    partitions: Vec<i32>,
+    /// It was created just now, by this call, so nothing was in it.
+    fresh: bool,
+}
+
+/// Creates the topic when it is missing, and checks it.
+async fn prepare(topic: &LogTopic, admin: &RdAdmin) -> Result<Prepared> {
+    let (count, fresh) = match partition_count(topic, admin).await? {
+        Some(count) => {
             check_policy(topic, admin).await?;
-            existing.partitions
+            (count, false)
         }
-        None => create(topic, admin).await?,
+        None => {
+            let fresh = create(topic, admin).await?;
+            (await_topic(topic, admin).await?, fresh)
+        }
     };
     if topic.partitions_exact && count != topic.partitions {
         return Err(Error::config(format!(
@@ -172,10 +210,16 @@ async fn prepare(topic: &LogTopic, admin: &RdAdmin) -> Result<Vec<i32>> {
             topic.name, topic.setting
         )));
     }
-    Ok((0..count).collect())
+    Ok(Prepared { partitions: (0..count).collect(), fresh })
 }
 
-async fn create(topic: &LogTopic, admin: &RdAdmin) -> Result<i32> {
+/// `None` if the topic does not exist.
+async fn partition_count(topic: &LogTopic, admin: &RdAdmin) -> Result<Option<i32>> {
+    Ok(admin.describe_topics(&[&topic.name]).await?.first().map(|found| found.partitions))
+}
+
+/// Creates the topic, and says whether it was not another worker that did so first.
+async fn create(topic: &LogTopic, admin: &RdAdmin) -> Result<bool> {
     let mut settings = RawConfig::from([("cleanup.policy", "compact")]);
     for (key, value) in topic.settings.iter().filter(|(key, _)| *key != "cleanup.policy") {
         settings.insert(key, value.map(str::to_owned));
@@ -186,7 +230,7 @@ async fn create(topic: &LogTopic, admin: &RdAdmin) -> Result<i32> {
         replication_factor: topic.replication_factor,
         settings,
     };
-    admin.create_topics(&[request]).await.map_err(|error| {
+    let created = admin.create_topics(&[request]).await.map_err(|error| {
         Error::new(
             error.kind(),
             format!("cannot create topic '{}' of '{}': {}", topic.name, topic.setting, error.message()),
@@ -197,15 +241,27 @@ async fn create(topic: &LogTopic, admin: &RdAdmin) -> Result<i32> {
             topic.setting.replace(".topic", ".replication.factor")
         ))
     })?;
-    info!(topic = topic.name, "created");
-    // A broker may know of a new topic a moment later than it says so.
-    for _ in 0..100 {
-        if let Some(created) = admin.describe_topics(&[&topic.name]).await?.into_iter().next() {
-            return Ok(created.partitions);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    if !created.is_empty() {
+        info!(topic = topic.name, "created");
     }
-    Err(Error::retriable(format!("topic '{}' was created but does not show up", topic.name)))
+    Ok(!created.is_empty())
+}
+
+/// A broker may know of a new topic a moment later than another says that it exists.
+async fn await_topic(topic: &LogTopic, admin: &RdAdmin) -> Result<i32> {
+    let deadline = Instant::now() + APPEAR_PATIENCE;
+    loop {
+        match partition_count(topic, admin).await? {
+            Some(count) => return Ok(count),
+            None if Instant::now() >= deadline => {
+                return Err(Error::retriable(format!(
+                    "topic '{}' was created but does not show up",
+                    topic.name
+                )));
+            }
+            None => tokio::time::sleep(APPEAR_RETRY).await,
+        }
+    }
 }
 
 /// Connect refuses to start on a topic that would forget records by time.
@@ -285,8 +341,9 @@ impl Reader {
         let consumer = Arc::new(consumer);
         let from: Vec<_> =
             self.progress.borrow().iter().map(|(partition, next)| (*partition, *next)).collect();
-        let reader = PartitionReader::start(consumer.clone(), &self.topic, &from)
-            .map_err(|error| admin_error(&format!("read topic {}", self.topic), error.code, error.message))?;
+        let reader = PartitionReader::start(consumer.clone(), &self.topic, &from).map_err(|error| {
+            classify::error(&format!("read topic {}", self.topic), error.code, &error.message)
+        })?;
         Ok((consumer, reader))
     }
 
