@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::classify::{self, classify};
 use crate::client::LogContext;
+use crate::creations::Creations;
 use crate::native::{self, NativeError};
 
 /// How long one request may take, brokers being slow included.
@@ -25,6 +26,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct RdAdmin {
     client: Arc<AdminClient<LogContext>>,
+    creations: Creations,
 }
 
 impl RdAdmin {
@@ -36,7 +38,7 @@ impl RdAdmin {
         let client = config
             .create_with_context(LogContext)
             .map_err(|error| classify("make an admin client", &error))?;
-        Ok(Self { client: Arc::new(client) })
+        Ok(Self { client: Arc::new(client), creations: Creations::default() })
     }
 
     fn options() -> AdminOptions {
@@ -76,6 +78,36 @@ impl RdAdmin {
         .await
     }
 
+    /// Creates topics with one request. Says of each whether it did not exist before, or why it was not created.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn create(&self, topics: &[NewTopic]) -> Result<Vec<(String, Result<bool>)>> {
+        let requests: Vec<RdNewTopic<'_>> = topics.iter().map(request).collect();
+        let answers = self
+            .client
+            .create_topics(&requests, &Self::options())
+            .await
+            .map_err(|error| classify("create topics", &error))?;
+        let outcome = |answer| match answer {
+            Ok(name) => (name, Ok(true)),
+            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => (name, Ok(false)),
+            Err((name, code)) => {
+                let error = classify::error(&format!("create topic {name}"), code, &code.to_string());
+                (name, Err(error))
+            }
+        };
+        Ok(answers.into_iter().map(outcome).collect())
+    }
+
+    /// Creates a topic, together with others that are wanted at the same time. Says whether it did not exist before.
+    ///
+    /// # Errors
+    /// The broker's reason.
+    pub async fn create_together(&self, topic: NewTopic) -> Result<bool> {
+        self.creations.create(self, topic).await
+    }
+
     /// The configs of a topic by name.
     ///
     /// # Errors
@@ -105,20 +137,10 @@ impl Admin for RdAdmin {
     }
 
     async fn create_topics(&self, topics: &[NewTopic]) -> Result<Vec<String>> {
-        let requests: Vec<RdNewTopic<'_>> = topics.iter().map(request).collect();
-        let answers = self
-            .client
-            .create_topics(&requests, &Self::options())
-            .await
-            .map_err(|error| classify("create topics", &error))?;
         let mut created = Vec::new();
-        for answer in answers {
-            match answer {
-                Ok(name) => created.push(name),
-                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((name, code)) => {
-                    return Err(classify::error(&format!("create topic {name}"), code, &code.to_string()));
-                }
+        for (name, outcome) in self.create(topics).await? {
+            if outcome? {
+                created.push(name);
             }
         }
         Ok(created)

@@ -6,6 +6,7 @@ mod client;
 mod client_native;
 mod consumer;
 mod consumer_native;
+mod creations;
 mod log;
 mod native;
 mod producer;

@@ -230,7 +230,7 @@ async fn create(topic: &LogTopic, admin: &RdAdmin) -> Result<bool> {
         replication_factor: topic.replication_factor,
         settings,
     };
-    let created = admin.create_topics(&[request]).await.map_err(|error| {
+    let created = admin.create_together(request).await.map_err(|error| {
         Error::new(
             error.kind(),
             format!("cannot create topic '{}' of '{}': {}", topic.name, topic.setting, error.message()),
@@ -241,10 +241,10 @@ async fn create(topic: &LogTopic, admin: &RdAdmin) -> Result<bool> {
             topic.setting.replace(".topic", ".replication.factor")
         ))
     })?;
-    if !created.is_empty() {
+    if created {
         info!(topic = topic.name, "created");
     }
-    Ok(!created.is_empty())
+    Ok(created)
 }
 
 /// A broker may know of a new topic a moment later than another says that it exists.

@@ -34,7 +34,7 @@ const BULK_BYTES: u64 = 512 << 10;
 /// a millisecond later on average.
 ///
 /// librdkafka allocates what it has fetched on one thread and frees it on another. If the next answer comes at once, the
-/// two fight over one lock all the time: `kcat -C` of 3 million records took 2.5 s without this pause, with twice the
+/// two fight over one lock all the time: `kcat -C` of 3 million records took 2.7 s without this pause, with twice the
 /// CPU, and 1.8 s with it. A reader of one partition with default limits still gets up to 2 GB/s.
 const BULK_PAUSE: Duration = Duration::from_micros(1);
 
