@@ -52,7 +52,7 @@ pub use markdown::{markdown, rewrite_page};
 pub use raccord_config_derive::Config;
 pub use raw::RawConfig;
 pub use recommender::{ParsedConfig, Recommender};
-pub use regex::check_regex;
+pub use regex::{Captures, JavaRegex, PatternError, RegexError, Replacement, check_regex};
 pub use secret::{HIDDEN, Secret};
 pub use validate::ConfigValue;
 pub use validator::{Validator, invalid_value};
