@@ -3,5 +3,6 @@
 //! Each transform is compiled per schema and run per record: what it finds out about a schema (places of fields, the
 //! schema that comes out) is kept by the schema's pointer, so a record costs no lookup by name.
 
+pub mod date_format;
 pub mod debezium;
 pub mod kafka;
