@@ -88,9 +88,9 @@ fn a_year_of_two_digits_lies_in_the_last_eighty_years_or_the_next_twenty() {
         let ms = format.parse(text).unwrap();
         SimpleDateFormat::new("yyyy").unwrap().format(ms).parse::<i32>().unwrap()
     };
-    let (oldest, newest) = (0..100).map(|two| year(&format!("{two:02}"))).fold((i32::MAX, 0), |(low, high), year| {
-        (low.min(year), high.max(year))
-    });
+    let (oldest, newest) = (0..100)
+        .map(|two| year(&format!("{two:02}")))
+        .fold((i32::MAX, 0), |(low, high), year| (low.min(year), high.max(year)));
     assert_eq!(newest - oldest, 99);
     let now: i32 = {
         let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();

@@ -1,8 +1,6 @@
 //! A moment out of a text: the fields that the pattern finds, then what a lenient `GregorianCalendar` makes of them.
 
-use super::calendar::{
-    CUTOVER, CUTOVER_YEAR, EPOCH, MS_PER_DAY, Moment, System, first_week, on_or_before,
-};
+use super::calendar::{CUTOVER, CUTOVER_YEAR, EPOCH, MS_PER_DAY, Moment, System, first_week, on_or_before};
 use super::names::{AM_PM, DAYS, ERAS, ERAS_LONG, MONTHS, SHORT, ZONES};
 use super::{Letter, Part};
 
