@@ -19,6 +19,7 @@ import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 import com.fasterxml.jackson.databind.JsonNode;
 
@@ -53,7 +54,7 @@ public class Description {
         if (schema.doc() != null)
             text.append(",\"doc\":").append(quote(schema.doc()));
         if (schema.parameters() != null)
-            text.append(",\"parameters\":").append(texts(schema.parameters()));
+            text.append(",\"parameters\":").append(inOrder(schema.parameters()));
         if (schema.defaultValue() != null)
             text.append(",\"default\":").append(describe(schema.defaultValue()));
         if (schema.type() == Schema.Type.STRUCT) {
@@ -151,10 +152,13 @@ public class Description {
     }
 
     static String texts(Map<String, String> map) {
+        return inOrder(new TreeMap<>(map));
+    }
+
+    static String inOrder(Map<String, String> map) {
         List<String> entries = new ArrayList<>();
         for (Map.Entry<String, String> e : map.entrySet())
             entries.add(quote(e.getKey()) + ":" + quote(e.getValue()));
-        entries.sort(null);
         return "{" + String.join(",", entries) + "}";
     }
 

@@ -16,4 +16,5 @@ pub mod peers;
 pub mod process;
 pub mod run;
 pub mod scenario;
+pub mod transforms;
 pub mod worker;

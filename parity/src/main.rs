@@ -15,6 +15,7 @@ use raccord_parity::normalise::RULES;
 use raccord_parity::peers::Peers;
 use raccord_parity::run::{recording_path, run_all};
 use raccord_parity::scenario::{Scenario, load, recorded_dir};
+use raccord_parity::transforms::{self, Mode};
 use raccord_parity::worker::WorkerKind;
 
 /// How long the real worker is waited for: as long as the scenario allows.
@@ -33,6 +34,8 @@ enum Command {
     Rest(Suite),
     /// Connectors moving records
     Pipelines(Suite),
+    /// Chains of transforms and predicates, applied to records in process
+    Transforms(TransformsSuite),
     /// List the tolerances of the comparison, and what may differ
     Rules,
 }
@@ -65,6 +68,33 @@ struct Suite {
     save: Option<PathBuf>,
 }
 
+#[derive(Args)]
+#[group(required = true, multiple = false, args = ["record", "recorded", "live"])]
+struct TransformsSuite {
+    /// Ask the real transforms and record their answers; ours is compared as well
+    #[arg(long)]
+    record: bool,
+    /// Compare ours with the recordings; needs no JVM
+    #[arg(long)]
+    recorded: bool,
+    /// Ask the real transforms and compare ours
+    #[arg(long)]
+    live: bool,
+    /// Only scenarios whose names contain this text; may be given several times
+    #[arg(long)]
+    only: Vec<String>,
+}
+
+impl TransformsSuite {
+    fn mode(&self) -> Mode {
+        match (self.record, self.recorded) {
+            (true, _) => Mode::Record,
+            (_, true) => Mode::Recorded,
+            _ => Mode::Live,
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum BrokerChoice {
     Kafka,
@@ -87,6 +117,7 @@ fn run(cli: Cli) -> Result<bool> {
     match cli.command {
         Command::Rest(suite) => run_suite("rest", &suite),
         Command::Pipelines(suite) => run_suite("pipelines", &suite),
+        Command::Transforms(suite) => transforms::run(suite.mode(), &suite.only),
         Command::Rules => {
             for rule in RULES {
                 println!("{} ({:?}): {}", rule.name, rule.stage, rule.reason);

@@ -8,6 +8,12 @@ use anyhow::{Result, bail};
 /// The version of Kafka and Kafka Connect that is the oracle.
 pub const KAFKA_VERSION: &str = "4.3.1";
 
+/// The version of Debezium that is the oracle.
+pub const DEBEZIUM_VERSION: &str = "3.3.2.Final";
+
+/// The version of its scripting transforms, which are the same in both.
+const DEBEZIUM_SCRIPTING_VERSION: &str = "3.3.1.Final";
+
 /// The folder with the real systems, as `cargo xtask peers fetch` lays it out.
 #[derive(Clone, Debug)]
 pub struct Peers {
@@ -44,6 +50,22 @@ impl Peers {
     /// The folder with the jars of one of Kafka's own plugins.
     pub fn plugin(&self, name: &str) -> PathBuf {
         self.root.join(format!("plugins/{name}-{KAFKA_VERSION}"))
+    }
+
+    /// The folders with the jars of Debezium: its connectors' transforms, then the scripting ones.
+    ///
+    /// # Errors
+    /// When they are not there.
+    pub fn debezium(&self) -> Result<Vec<PathBuf>> {
+        let folders = [
+            format!("plugins/debezium-postgres-{DEBEZIUM_VERSION}"),
+            format!("plugins/debezium-scripting-{DEBEZIUM_SCRIPTING_VERSION}"),
+        ];
+        let folders: Vec<PathBuf> = folders.iter().map(|folder| self.root.join(folder)).collect();
+        match folders.iter().find(|folder| !folder.is_dir()) {
+            Some(missing) => bail!("{} is missing: run `cargo xtask peers fetch`", missing.display()),
+            None => Ok(folders),
+        }
     }
 
     /// `java` with Kafka's class path, a bounded heap and a quick start.

@@ -12,7 +12,6 @@
 
 mod charset;
 mod config;
-mod entries;
 mod header;
 pub mod json;
 mod plain;
@@ -21,5 +20,4 @@ mod primitive;
 mod string;
 
 pub use charset::{ByteOrder, Charset};
-pub use header::parse_string;
 pub use plugins::CONVERTERS;

@@ -8,6 +8,7 @@
 //! were read into, so passing a value through copies nothing.
 
 mod decimal;
+pub mod java_map;
 pub mod java_order;
 pub mod java_text;
 mod record;
@@ -15,9 +16,10 @@ mod schema;
 mod structure;
 mod text;
 mod value;
+pub mod values;
 
 pub use decimal::{Decimal, NotADecimal, low_bits};
-pub use record::{Header, Position, Record};
+pub use record::{Header, Position, Record, SchemaAndValue};
 pub use schema::{Field, Schema, SchemaBuilder, Type, logical};
 pub use structure::Struct;
 pub use text::Text;

@@ -17,6 +17,15 @@ pub struct Position {
     pub sequence: u64,
 }
 
+/// A value with its schema, if it has one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SchemaAndValue {
+    /// `None` for schemaless data.
+    pub schema: Option<Arc<Schema>>,
+    /// The value.
+    pub value: Value,
+}
+
 /// A record header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
@@ -47,6 +56,8 @@ pub struct Record {
     pub value: Value,
     /// Headers in order.
     pub headers: Vec<Header>,
+    /// The offset in Kafka of a record that a sink gets; `None` for records of sources. Transforms look at it.
+    pub kafka_offset: Option<i64>,
     /// Where it comes from.
     pub position: Position,
 }
@@ -63,6 +74,7 @@ impl Record {
             value_schema,
             value,
             headers: Vec::new(),
+            kafka_offset: None,
             position,
         }
     }

@@ -49,6 +49,15 @@ impl Struct {
         self.schema.index_of(field).map(|index| &self.cells[index])
     }
 
+    /// Makes this another struct, in place: `change` gets the cells and gives those of the new schema.
+    ///
+    /// # Panics
+    /// As [`Struct::new`].
+    pub fn reshape(&mut self, schema: Arc<Schema>, change: impl FnOnce(Box<[Value]>) -> Box<[Value]>) {
+        let cells = change(std::mem::take(&mut self.cells));
+        *self = Self::new(schema, cells);
+    }
+
     /// Schema and cells, to build another struct of them.
     pub fn into_parts(self) -> (Arc<Schema>, Box<[Value]>) {
         (self.schema, self.cells)

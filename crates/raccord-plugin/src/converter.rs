@@ -3,18 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raccord_data::{Header, Schema, Value};
+use raccord_data::{Header, Schema, SchemaAndValue, Value};
 
 use crate::Result;
-
-/// A value with its schema, if it has one.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SchemaAndValue {
-    /// `None` for schemaless data.
-    pub schema: Option<Arc<Schema>>,
-    /// The value.
-    pub value: Value,
-}
 
 /// What an encoder left in the output buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

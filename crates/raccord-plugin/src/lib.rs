@@ -17,12 +17,13 @@ mod transform;
 
 pub use connector::{ConnectorContext, ConnectorEvents, ExactlyOnceSupport, SinkConnector, SourceConnector};
 pub use context::{SinkContext, SinkRequests, SourceContext};
-pub use converter::{Converter, Decoder, Encoded, Encoder, HeaderConverter, SchemaAndValue};
+pub use converter::{Converter, Decoder, Encoded, Encoder, HeaderConverter};
 pub use error::{Error, ErrorKind, Result};
 pub use offset::{OffsetMap, OffsetReader, SourceOffset};
 pub use plugin::{KAFKA_VERSION, Make, Plugin, PluginKind, Role};
 pub use raccord_config::{ConfigDef, RawConfig};
 pub use raccord_data as data;
+pub use raccord_data::SchemaAndValue;
 pub use sink::{CommitOffsets, Rejected, SinkBatch, SinkTask, TopicPartition};
 pub use source::{SourceBatch, SourceTask};
 pub use transform::{Predicate, Transform};

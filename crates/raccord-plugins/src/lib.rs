@@ -5,11 +5,41 @@
 use raccord_connector_file as file;
 use raccord_converters::plugins as converters;
 use raccord_plugin::Plugin;
+use raccord_transforms::kafka::plugins as kafka;
 
-/// All plugins: connectors, then converters, then header converters.
+/// All plugins: connectors, then transforms, predicates, converters, header converters.
 pub static PLUGINS: &[Plugin] = &[
     file::SOURCE,
     file::SINK,
+    kafka::CAST_KEY,
+    kafka::CAST_VALUE,
+    kafka::DROP_HEADERS,
+    kafka::EXTRACT_FIELD_KEY,
+    kafka::EXTRACT_FIELD_VALUE,
+    kafka::FILTER,
+    kafka::FLATTEN_KEY,
+    kafka::FLATTEN_VALUE,
+    kafka::HEADER_FROM_KEY,
+    kafka::HEADER_FROM_VALUE,
+    kafka::HOIST_FIELD_KEY,
+    kafka::HOIST_FIELD_VALUE,
+    kafka::INSERT_FIELD_KEY,
+    kafka::INSERT_FIELD_VALUE,
+    kafka::INSERT_HEADER,
+    kafka::MASK_FIELD_KEY,
+    kafka::MASK_FIELD_VALUE,
+    kafka::REGEX_ROUTER,
+    kafka::REPLACE_FIELD_KEY,
+    kafka::REPLACE_FIELD_VALUE,
+    kafka::SET_SCHEMA_METADATA_KEY,
+    kafka::SET_SCHEMA_METADATA_VALUE,
+    kafka::TIMESTAMP_CONVERTER_KEY,
+    kafka::TIMESTAMP_CONVERTER_VALUE,
+    kafka::TIMESTAMP_ROUTER,
+    kafka::VALUE_TO_KEY,
+    kafka::HAS_HEADER_KEY,
+    kafka::RECORD_IS_TOMBSTONE,
+    kafka::TOPIC_NAME_MATCHES,
     converters::BOOLEAN,
     converters::BYTE_ARRAY,
     converters::DOUBLE,

@@ -9,10 +9,12 @@ use raccord_plugin::{
 };
 
 use crate::config::{ConnectorCommon, WorkerConfig};
-use crate::tolerance::{Failure, Stage};
+use crate::tolerance::Stage;
+
+pub use crate::tolerance::Failure;
 
 /// The chain of transforms of one task.
-pub(crate) struct Chain {
+pub struct Chain {
     steps: Vec<Step>,
 }
 
@@ -28,7 +30,7 @@ struct Condition {
 }
 
 /// A transform failed.
-pub(crate) struct ChainFailure {
+pub struct ChainFailure {
     /// Which one; [`Chain::apply`] can go on from there.
     pub step: usize,
     /// The record as it was before that transform, if it was to be kept.

@@ -5,7 +5,7 @@
 //! HTTP.
 
 mod ack_tracker;
-mod chain;
+pub mod chain;
 mod client_properties;
 pub mod clock;
 pub mod config;

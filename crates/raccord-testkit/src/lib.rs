@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod described;
 pub mod memory;
 pub mod plugins;
 

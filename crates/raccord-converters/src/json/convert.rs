@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use raccord_data::java_map::LinkedEntries;
 use raccord_data::{Decimal, Field, Schema, Struct, Text, Type, Value, java_order, logical};
 use raccord_plugin::{Error, Result};
 
 use super::encode::decimal_scale;
 use super::node::Node;
 use super::{Settings, base64};
-use crate::entries::Entries;
 use raccord_data::java_text::DAY_MS;
 
 /// Converts a node to a value of the schema. `None` stands for a field that is missing.
@@ -109,7 +109,7 @@ fn to_map(key: &Arc<Schema>, value: &Arc<Schema>, node: &Node, settings: &Settin
             node.kind()
         )));
     };
-    let mut entries = Entries::default();
+    let mut entries = LinkedEntries::default();
     for pair in pairs {
         let Node::Array(pair) = pair else {
             let kind = pair.kind();

@@ -6,7 +6,6 @@
     reason = "a test fails by panicking, and says what it did"
 )]
 
-mod describe;
 mod differences;
 
 use std::fs;
@@ -18,9 +17,8 @@ use raccord_config::RawConfig;
 use raccord_converters::CONVERTERS;
 use raccord_data::Header;
 use raccord_plugin::{Encoded, Error, Make, Result, Role, SchemaAndValue};
+use raccord_testkit::described::{read_bytes, read_pair, show_bytes, show_error, show_pair};
 use serde_json::{Value as Json, json};
-
-use describe::{read_bytes, read_pair, show_bytes, show_error, show_pair};
 
 /// What went wrong in a file, and how much was compared.
 #[derive(Default)]

@@ -96,6 +96,7 @@ impl Decoding {
             value_schema: value.schema,
             value: value.value,
             headers,
+            kafka_offset: Some(record.offset),
             position: Position { stream: record.stream, sequence: record.offset as u64 },
         })
     }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use raccord_data::{Schema, Type, Value, logical};
-
 use super::parser::NotThat;
-use raccord_data::java_text::DAY_MS;
+use crate::java_text::DAY_MS;
+use crate::{Schema, Type, Value, logical};
 
 /// Looks for the schema that fits all entries seen so far.
 #[derive(Debug, Default)]

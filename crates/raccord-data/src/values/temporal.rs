@@ -1,9 +1,8 @@
 //! Dates and times in header text, read as leniently as Java's `SimpleDateFormat` reads them.
 
-use raccord_data::Value;
-
 use super::parser::Known;
-use raccord_data::java_text::{CivilTime, DAY_MS};
+use crate::Value;
+use crate::java_text::{CivilTime, DAY_MS};
 
 /// What a date format consists of.
 enum Part {

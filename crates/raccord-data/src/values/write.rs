@@ -2,12 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use raccord_data::Value;
 
-use raccord_data::java_text::{CivilTime, DAY_MS, append_value};
+use crate::Value;
+use crate::java_text::{CivilTime, DAY_MS, append_value};
 
-/// Appends a value. Text inside something else is quoted.
-pub(super) fn append(value: &Value, embedded: bool, out: &mut Vec<u8>) {
+/// Appends a value; text is quoted if it is embedded in something else, and bytes are base64.
+pub fn append(value: &Value, embedded: bool, out: &mut Vec<u8>) {
     match value {
         Value::String(text) if embedded => append_quoted(text, out),
         Value::Bytes(bytes) => {
@@ -67,7 +67,7 @@ fn append_quoted(text: &str, out: &mut Vec<u8>) {
 
 /// Which of the three forms a date takes follows from its number alone: all before the second day of the epoch are
 /// times, whole days are dates.
-fn append_date(millis: i64, out: &mut Vec<u8>) {
+pub fn append_date(millis: i64, out: &mut Vec<u8>) {
     let time = CivilTime::of(millis);
     let date = format!("{:04}-{:02}-{:02}", time.year, time.month, time.day);
     let clock = format!("{:02}:{:02}:{:02}.{:03}Z", time.hour, time.minute, time.second, time.milli);

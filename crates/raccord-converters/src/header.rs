@@ -1,16 +1,9 @@
 //! `SimpleHeaderConverter`: header values as text, and back by guessing what the text is.
 
-mod merge;
-mod parser;
-mod temporal;
-mod tokens;
-mod write;
-
 use bytes::Bytes;
+use raccord_data::values::{append, bytes_schema, parse_string};
 use raccord_data::{Header, Text, Value};
 use raccord_plugin::{Encoded, HeaderConverter, Result, SchemaAndValue};
-
-pub use parser::parse_string;
 
 /// The converter. It has nothing to configure and keeps nothing.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +14,7 @@ impl HeaderConverter for SimpleHeaderConverter {
         if header.value.is_null() {
             return Ok(Encoded::Null);
         }
-        write::append(&header.value, false, out);
+        append(&header.value, false, out);
         Ok(Encoded::Bytes)
     }
 
@@ -30,7 +23,7 @@ impl HeaderConverter for SimpleHeaderConverter {
         let text = Text::from_utf8_lossy(bytes.clone());
         // Connect falls back to bytes when its parser runs out of stack.
         Ok(parse_string(&text).unwrap_or_else(|| SchemaAndValue {
-            schema: Some(parser::bytes_schema()),
+            schema: Some(bytes_schema()),
             value: Value::Bytes(bytes.clone()),
         }))
     }

@@ -105,21 +105,23 @@ pub(super) fn is_blank(text: &str) -> bool {
     trim(text).is_empty()
 }
 
-/// Digits of the scripts of the basic plane as ASCII digits, which Java reads alike.
-pub(super) fn with_ascii_digits(token: &str) -> Cow<'_, str> {
-    // The zeros of the blocks of ten: Unicode's category Nd.
+/// The digit that a character of the basic plane is, of whatever script: Unicode's category Nd.
+pub fn decimal_digit(char: char) -> Option<u32> {
+    // The zeros of the blocks of ten.
     const ZEROS: &[u32] = &[
         0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50,
         0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40,
         0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
     ];
+    let code = char as u32;
+    ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code)).map(|zero| code - zero)
+}
+
+/// Digits of all scripts as ASCII digits, which Java reads alike.
+pub(super) fn with_ascii_digits(token: &str) -> Cow<'_, str> {
     if token.is_ascii() {
         return Cow::Borrowed(token);
     }
-    let to_ascii = |char: char| {
-        let code = char as u32;
-        let zero = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code));
-        zero.map_or(char, |zero| char::from(b'0' + (code - zero) as u8))
-    };
+    let to_ascii = |char: char| decimal_digit(char).map_or(char, |digit| char::from(b'0' + digit as u8));
     Cow::Owned(token.chars().map(to_ascii).collect())
 }

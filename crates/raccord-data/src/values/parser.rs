@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crate::java_map::LinkedEntries;
+use crate::{Decimal, Schema, SchemaAndValue, Text, Type, Value, logical};
 use num_bigint::{BigInt, Sign};
-use raccord_data::{Decimal, Schema, Text, Type, Value, logical};
-use raccord_plugin::SchemaAndValue;
 
 use super::merge::{Merger, align};
 use super::temporal;
 use super::tokens::{Tokens, is_blank, trim, with_ascii_digits};
-use crate::entries::Entries;
 
 /// The text cannot be read that way; it is tried as something simpler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +71,7 @@ fn known(known: Known, value: Value) -> SchemaAndValue {
 }
 
 /// The schema of bytes.
-pub(super) fn bytes_schema() -> Arc<Schema> {
+pub fn bytes_schema() -> Arc<Schema> {
     Arc::clone(&KNOWN[Known::Bytes as usize])
 }
 
@@ -231,7 +230,7 @@ impl Parser<'_> {
     }
 
     fn map(&mut self, depth: usize) -> Parsed {
-        let mut entries = Entries::default();
+        let mut entries = LinkedEntries::default();
         let (mut keys, mut values) = (Merger::default(), Merger::default());
         while self.tokens.has_next() {
             if self.tokens.take("}") {
@@ -256,7 +255,7 @@ impl Parser<'_> {
 
 /// Brings the entries of a map to the schemas they have in common.
 fn finish_map(
-    entries: Entries,
+    entries: LinkedEntries,
     keys: Option<Arc<Schema>>,
     values: Option<Arc<Schema>>,
 ) -> Result<SchemaAndValue, Stop> {
@@ -265,7 +264,7 @@ fn finish_map(
         (Some(keys), values) => (keys, values.unwrap_or_else(Schema::unknown)),
         (None, _) => (Schema::unknown(), Schema::unknown()),
     };
-    let mut aligned = Entries::default();
+    let mut aligned = LinkedEntries::default();
     for (key, value) in entries.into_vec() {
         let key = if keys.is_unknown() { key } else { align(&keys, key)? };
         aligned.put(key, if values.is_unknown() { value } else { align(&values, value)? });

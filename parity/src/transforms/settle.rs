@@ -1,0 +1,48 @@
+//! What may differ between the answers, made equal before they are compared.
+
+use raccord_testkit::described::{byte_arrays, collections, each_object, each_text, numbers, rounded};
+use serde_json::Value as Json;
+
+/// Messages of which only the beginning is compared: what follows in Java is no part of ours on purpose.
+const PREFIXES: &[&str] = &[
+    // The whole record with all its values.
+    "Timestamp missing on record: ",
+    // The identity of an object.
+    "Invalid value null for configuration static.value: No value specified for static field: ",
+];
+
+/// What differs, if anything does.
+pub fn differs(request: &Json, expect: &Json, actual: &Json) -> Option<String> {
+    let (mut expect, mut actual) = (expect.clone(), actual.clone());
+    for side in [&mut expect, &mut actual] {
+        each_text(side, &|text| *text = beginning(&collections(&byte_arrays(text))));
+        each_object(side, &numbers);
+    }
+    if expect != actual && request.to_string().contains("float") {
+        each_text(&mut expect, &|text| *text = rounded(text));
+        each_text(&mut actual, &|text| *text = rounded(text));
+    }
+    let place = difference(&expect, &actual, "")?;
+    Some(place)
+}
+
+fn beginning(text: &str) -> String {
+    let cut = PREFIXES.iter().find(|prefix| text.starts_with(**prefix));
+    cut.map_or_else(|| text.to_owned(), |prefix| (*prefix).to_owned())
+}
+
+/// The first place where they differ, and what is there.
+fn difference(expect: &Json, actual: &Json, place: &str) -> Option<String> {
+    match (expect, actual) {
+        (Json::Object(a), Json::Object(b)) if a.keys().eq(b.keys()) => {
+            a.iter().find_map(|(key, value)| difference(value, &b[key], &format!("{place}/{key}")))
+        }
+        (Json::Array(a), Json::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(index, (a, b))| difference(a, b, &format!("{place}/{index}"))),
+        (a, b) if a == b => None,
+        (a, b) => Some(format!("at {place}\n    expected {a}\n    actual   {b}")),
+    }
+}
