@@ -8,6 +8,7 @@ mod contestants;
 mod measure;
 mod report;
 mod soak;
+mod transforms_bench;
 mod worker_bench;
 
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Run the benchmarks and write a report.
     Run(RunArguments),
+    /// What chains of transforms cost a record, in process.
+    Transforms(TransformsArguments),
     /// Kill worker and broker at random while a file flows into a file, and count every line.
     Soak(soak::SoakArguments),
 }
@@ -53,8 +56,31 @@ struct RunArguments {
     results: PathBuf,
 }
 
+/// How long to measure.
+#[derive(clap::Args)]
+struct TransformsArguments {
+    /// Batches of 1000 records in each round.
+    #[arg(long, default_value_t = 200)]
+    batches: usize,
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Where the report goes.
+    #[arg(long, default_value = "bench/results")]
+    results: PathBuf,
+}
+
+#[global_allocator]
+static ALLOCATOR: transforms_bench::Counting = transforms_bench::Counting;
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Command::Transforms(transforms) = &arguments.command {
+        let records = (transforms.batches * 1000) as u64;
+        let mut report = report::Report::new(records, transforms.rounds);
+        transforms_bench::run(transforms.batches, transforms.rounds, &mut report)?;
+        return report.finish(&transforms.results);
+    }
     if !arguments.binary.is_file() {
         bail!("{} is missing: build it with `make build`", arguments.binary.display());
     }
@@ -74,5 +100,6 @@ fn main() -> Result<()> {
             report.finish(&run.results)
         }
         Command::Soak(soak) => soak::run(&binary, &soak),
+        Command::Transforms(_) => unreachable!("it was run above"),
     }
 }

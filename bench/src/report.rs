@@ -102,7 +102,7 @@ impl Report {
 
     fn markdown(&self) -> String {
         let mut text = format!(
-            "# Benchmark of {}\n\n{} lines of 100 bytes, {} rounds, medians. {}\n\n| figure | contestant | median | min | max |\n|---|---|--:|--:|--:|\n",
+            "# Benchmark of {}\n\n{} records a round (lines of 100 bytes where files flow), {} rounds, medians. {}\n\n| figure | contestant | median | min | max |\n|---|---|--:|--:|--:|\n",
             self.date, self.lines, self.rounds, self.machine
         );
         for (figure, by) in &self.figures {
