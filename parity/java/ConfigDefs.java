@@ -1,11 +1,13 @@
 // Licensed under the Apache License, Version 2.0.
 //
-// Writes the configuration definitions of the real workers, connectors and clients' override targets as JSON:
+// Writes the configuration definitions of the real workers, connectors, clients' override targets, transforms and predicates
+// as JSON:
 //
-//   java -cp 'KAFKA_JARS/*' parity/java/ConfigDefs.java parity/recorded/configdefs
+//   java -cp 'KAFKA_JARS/*:DEBEZIUM_JARS/*' parity/java/ConfigDefs.java parity/recorded/configdefs
 //
 // One file per definition: an array of keys in the order of their declaration, with what the REST API shows of a key,
-// and also the validator's text and whether the key is internal.
+// and also the validator's text and whether the key is internal. Those of transforms and predicates, Kafka's and
+// Debezium's, are in one file, by class.
 
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
@@ -15,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 
@@ -23,6 +26,10 @@ import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.connect.runtime.distributed.Crypto;
+import org.apache.kafka.connect.runtime.isolation.PluginDesc;
+import org.apache.kafka.connect.runtime.isolation.Plugins;
+import org.apache.kafka.connect.transforms.Transformation;
+import org.apache.kafka.connect.transforms.predicates.Predicate;
 
 public class ConfigDefs {
     public static void main(String[] args) throws Exception {
@@ -38,6 +45,17 @@ public class ConfigDefs {
         write(folder, "client-producer", ProducerConfig.configDef());
         write(folder, "client-consumer", ConsumerConfig.configDef());
         write(folder, "client-admin", AdminClientConfig.configDef());
+        writeTransforms(folder);
+    }
+
+    static void writeTransforms(Path folder) throws Exception {
+        Plugins plugins = new Plugins(Map.of("plugin.discovery", "service_load"));
+        Map<String, Object> classes = new TreeMap<>();
+        for (PluginDesc<Transformation<?>> plugin : plugins.transformations())
+            classes.put(plugin.className(), keys(plugin.pluginClass().getDeclaredConstructor().newInstance().config()));
+        for (PluginDesc<Predicate<?>> plugin : plugins.predicates())
+            classes.put(plugin.className(), keys(plugin.pluginClass().getDeclaredConstructor().newInstance().config()));
+        write(folder, "transforms", classes);
     }
 
     /** The definition that a class keeps in a static field or gives from a static method. */
@@ -53,6 +71,15 @@ public class ConfigDefs {
     }
 
     static void write(Path folder, String name, ConfigDef def) throws Exception {
+        write(folder, name, keys(def));
+    }
+
+    static void write(Path folder, String name, Object content) throws Exception {
+        String text = new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(content);
+        Files.writeString(folder.resolve(name + ".json"), text + "\n");
+    }
+
+    static List<Map<String, Object>> keys(ConfigDef def) {
         List<Map<String, Object>> keys = new ArrayList<>();
         for (ConfigDef.ConfigKey key : def.configKeys().values()) {
             Map<String, Object> entry = new LinkedHashMap<>();
@@ -71,7 +98,6 @@ public class ConfigDefs {
             entry.put("internal", key.internalConfig);
             keys.add(entry);
         }
-        String text = new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(keys);
-        Files.writeString(folder.resolve(name + ".json"), text + "\n");
+        return keys;
     }
 }
