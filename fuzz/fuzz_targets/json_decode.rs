@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         let converter = JsonConverter::with_settings(Settings { schemas_enable, ..Settings::default() });
         check(&converter, &bytes);
     }
-    let _ = raccord_converters::parse_string(&Text::from_utf8_lossy(bytes));
+    let _ = raccord_data::values::parse_string(&Text::from_utf8_lossy(bytes));
 });
 
 fn check(converter: &JsonConverter, bytes: &Bytes) {

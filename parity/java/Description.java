@@ -232,7 +232,9 @@ public class Description {
             case "struct": {
                 Struct struct = new Struct(schema);
                 for (JsonNode pair : in)
-                    struct.put(pair.get(0).asText(), readValue(pair.get(1), schema.field(pair.get(0).asText()).schema()));
+                    // Null is no value at all, which a required field may lack until someone looks.
+                    if (!pair.get(1).isNull())
+                        struct.put(pair.get(0).asText(), readValue(pair.get(1), schema.field(pair.get(0).asText()).schema()));
                 return struct;
             }
             default: throw new IllegalArgumentException(kind);

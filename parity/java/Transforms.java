@@ -13,7 +13,8 @@
 //   {"schema": ..., "payload": ...}   as JsonConverter reads it with schemas.enable=true
 //   {"typed": {"schema", "value"}}    in the form that Description.java explains
 //   anything else                     as JsonConverter reads it with schemas.enable=false; null has no schema
-// The answer is {"error": [...]} when the chain cannot be made, else {"results": [...]} with one of these for each record:
+// The answer is {"unreadable": [...]} when Connect itself refuses to hold such a record, {"error": [...]} when the chain
+// cannot be made, else {"results": [...]} with one of these for each record:
 //   {"dropped": true}
 //   {"error": [{"class", "message"}, ...]}   the exception and its causes, without the runtime's own around them
 //   {"topic", "partition", "timestamp", "key", "value", "headers"}, where a value is {"schema", "value", "json"}: described as
@@ -84,7 +85,11 @@ public class Transforms extends Description {
         for (String line = requests.readLine(); line != null; line = requests.readLine()) {
             if (line.isBlank())
                 continue;
-            answers.println(answer(MAPPER.readTree(line)));
+            try {
+                answers.println(answer(MAPPER.readTree(line)));
+            } catch (Throwable e) {
+                answers.println("{\"unreadable\":" + chainOf(e) + "}");
+            }
             answers.flush();
         }
         System.exit(0);

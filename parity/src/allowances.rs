@@ -32,11 +32,12 @@ impl Allowance {
 
 /// All of them.
 pub const ALLOWANCES: &[Allowance] = &[
-    Allowance { kind: Kind::Pending, what: "transforms and predicates", covers: is_about_transforms },
     Allowance {
         kind: Kind::Pending,
         what: "dead letter queues",
-        covers: |recording, _| recording.scenario == "dead-letter-queue",
+        covers: |recording, _| {
+            ["dead-letter-queue", "transforms-dead-letter"].contains(&recording.scenario.as_str())
+        },
     },
     Allowance {
         kind: Kind::OnPurpose,
@@ -90,22 +91,4 @@ pub const ALLOWANCES: &[Allowance] = &[
 /// The row under which an exchange falls.
 pub fn allowance(recording: &Recording, exchange: &Exchange) -> Option<&'static Allowance> {
     ALLOWANCES.iter().find(|row| (row.covers)(recording, exchange))
-}
-
-fn is_about_transforms(recording: &Recording, exchange: &Exchange) -> bool {
-    // Scenarios whose later steps depend on a transform, and requests and answers that name one.
-    const SCENARIOS: &[&str] = &[
-        "transforms",
-        "transforms-dead-letter",
-        "plugin-transforms",
-        "config-transforms",
-        "create-transforms",
-    ];
-    const PACKAGE: &str = "org.apache.kafka.connect.transforms.";
-    SCENARIOS.contains(&recording.scenario.as_str())
-        || exchange.step.contains("connectorsOnly=")
-        || [&exchange.sent, &exchange.body]
-            .into_iter()
-            .flatten()
-            .any(|value| value.to_string().contains(PACKAGE))
 }

@@ -36,6 +36,8 @@ enum Command {
     Pipelines(Suite),
     /// Chains of transforms and predicates, applied to records in process
     Transforms(TransformsSuite),
+    /// Random chains of transforms and predicates, applied by the real ones and by ours
+    Chains(Chains),
     /// List the tolerances of the comparison, and what may differ
     Rules,
 }
@@ -95,6 +97,19 @@ impl TransformsSuite {
     }
 }
 
+#[derive(Args)]
+struct Chains {
+    /// Ask the real transforms; there is no other way yet
+    #[arg(long, required = true)]
+    live: bool,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many chains
+    #[arg(long, default_value_t = 500)]
+    count: u64,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum BrokerChoice {
     Kafka,
@@ -118,6 +133,7 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Rest(suite) => run_suite("rest", &suite),
         Command::Pipelines(suite) => run_suite("pipelines", &suite),
         Command::Transforms(suite) => transforms::run(suite.mode(), &suite.only),
+        Command::Chains(chains) => transforms::random::run(chains.seed, chains.count),
         Command::Rules => {
             for rule in RULES {
                 println!("{} ({:?}): {}", rule.name, rule.stage, rule.reason);

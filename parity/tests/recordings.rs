@@ -4,6 +4,7 @@
 use raccord_parity::exchange::Recording;
 use raccord_parity::run::recording_path;
 use raccord_parity::scenario::{load, recorded_dir};
+use raccord_parity::transforms;
 
 #[test]
 fn every_scenario_is_recorded_as_it_is() {
@@ -26,4 +27,16 @@ fn every_scenario_is_recorded_as_it_is() {
         let files = std::fs::read_dir(&folder).unwrap().count();
         assert_eq!(files, scenarios.len(), "{}: a recording without a scenario", folder.display());
     }
+}
+
+#[test]
+fn every_chain_is_recorded_as_it_is() {
+    let scenarios = transforms::load(&[]).unwrap();
+    for scenario in &scenarios {
+        let recording = transforms::read_recording(&scenario.name).unwrap();
+        let asked: Vec<_> = recording.iter().map(|line| &line["request"]).collect();
+        assert_eq!(asked, scenario.requests.iter().collect::<Vec<_>>(), "{}: record it anew", scenario.name);
+    }
+    let files = std::fs::read_dir(recorded_dir().join("transforms")).unwrap().count();
+    assert_eq!(files, scenarios.len(), "a recording without a scenario");
 }

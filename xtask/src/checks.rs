@@ -25,6 +25,9 @@ pub fn test() -> Result<()> {
     };
     replay("rest")?;
     replay("pipelines")?;
+    let mut transforms = Command::new(&parity);
+    transforms.args(["transforms", "--recorded"]).current_dir(root());
+    step("recorded parity: transforms", &mut transforms)?;
     deny(&["check", "licenses", "bans", "sources"])
 }
 

@@ -18,6 +18,12 @@ pub fn parity(rest: &Rest) -> Result<()> {
         parity.arg(root().join("target/release/raccord")).args(&rest.arguments);
         step(&format!("live parity: {what}"), &mut parity)?;
     }
+    for (what, arguments) in [
+        ("transforms", &["transforms", "--live"][..]),
+        ("random chains", &["chains", "--live", "--count", "2000"]),
+    ] {
+        step(&format!("live parity: {what}"), &mut command("target/release/raccord-parity", arguments))?;
+    }
     Ok(())
 }
 

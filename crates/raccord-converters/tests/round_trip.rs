@@ -185,7 +185,7 @@ proptest! {
 
     #[test]
     fn header_text_is_always_read(text in "[\\[\\]{},:\"\\\\ a1.\\-eTZé]{0,40}") {
-        prop_assert!(raccord_converters::parse_string(&Text::from(text)).is_some());
+        prop_assert!(raccord_data::values::parse_string(&Text::from(text)).is_some());
     }
 }
 
@@ -201,7 +201,7 @@ fn deep_input_neither_overflows_the_stack_nor_is_read_differently() {
             assert_eq!(encode(&converter, None, &read.value), bytes);
         }
         let text = Text::from("[".repeat(depth) + &"]".repeat(depth));
-        assert_eq!(raccord_converters::parse_string(&text).is_some(), depth <= 500, "{depth}");
+        assert_eq!(raccord_data::values::parse_string(&text).is_some(), depth <= 500, "{depth}");
     };
     for depth in [1, 63, 64, 65, 500] {
         check(depth, true);

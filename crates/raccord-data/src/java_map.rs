@@ -111,3 +111,49 @@ impl Default for HashEntries {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: &[&str] = &["a", "b", "c", "id", "name", "ts", "x.y", "é", "Aa", "BB", "key1", "key2", "zz"];
+
+    fn keys(map: HashEntries) -> String {
+        let Value::Map(entries) = map.into_map() else { unreachable!("it is a map") };
+        let keys: Vec<&str> = entries.iter().filter_map(|(key, _)| key.as_str()).collect();
+        keys.join(" ")
+    }
+
+    #[test]
+    fn iterates_as_a_copied_hash_map() {
+        // As printed by Java 17 after `new HashMap<>(map)`, a put and a remove.
+        let check = |count: usize, expect: &str| {
+            let entries = NAMES[..count].iter().map(|name| (Value::from(*name), Value::Null)).collect();
+            let mut map = HashEntries::copy_of(entries);
+            map.put("new", Value::Null);
+            map.remove("a");
+            assert_eq!(keys(map), expect);
+        };
+        check(1, "new");
+        check(3, "new b c");
+        check(6, "new b c name id ts");
+        check(12, "Aa BB key1 key2 new b x.y c é name id ts");
+        check(13, "Aa BB key1 zz key2 new b x.y c é name id ts");
+    }
+
+    #[test]
+    fn iterates_as_a_hash_map_with_a_capacity() {
+        let check = |count: usize, expect: &str| {
+            let mut map = HashEntries::with_capacity(count);
+            for name in NAMES[..count].iter().rev() {
+                map.put(name, Value::Null);
+            }
+            assert_eq!(keys(map), expect);
+        };
+        check(1, "a");
+        check(3, "a b c");
+        check(6, "name a b id c ts");
+        check(12, "key1 BB Aa key2 a x.y b c name é id ts");
+        check(13, "zz key1 BB Aa key2 a x.y b c é name id ts");
+    }
+}

@@ -10,6 +10,7 @@ use raccord_plugin::{
 
 use crate::config::{ConnectorCommon, WorkerConfig};
 use crate::tolerance::Stage;
+use crate::validate::check_aliased;
 
 pub use crate::tolerance::Failure;
 
@@ -43,13 +44,11 @@ impl Chain {
     /// Makes the transforms that the connector's config names.
     ///
     /// # Errors
-    /// `Error::config` naming the key that cannot be used.
+    /// `Error::config` naming the key that cannot be used, or a `ConnectException` around what the transform said.
     pub fn new(plugins: &'static [Plugin], names: &ConnectorCommon, config: &RawConfig) -> Result<Self> {
-        let steps = names
-            .transforms
-            .iter()
-            .map(|alias| Step::new(plugins, alias, config))
-            .collect::<Result<Vec<_>>>()?;
+        check_aliased(plugins, config)?;
+        let step = |alias: &String| Step::new(plugins, alias, names, config).map_err(wrapped);
+        let steps = names.transforms.iter().map(step).collect::<Result<_>>()?;
         Ok(Self { steps })
     }
 
@@ -81,8 +80,20 @@ impl Chain {
     }
 }
 
+/// Connect wraps whatever a transform or predicate throws while it is configured.
+fn wrapped(error: Error) -> Error {
+    Error::config(format!("{}: {}", error.java_class(), error.message()))
+        .class("org.apache.kafka.connect.errors.ConnectException")
+        .caused_by(error)
+}
+
 impl Step {
-    fn new(plugins: &'static [Plugin], alias: &str, config: &RawConfig) -> Result<Self> {
+    fn new(
+        plugins: &'static [Plugin],
+        alias: &str,
+        names: &ConnectorCommon,
+        config: &RawConfig,
+    ) -> Result<Self> {
         let prefix = format!("transforms.{alias}.");
         let mut own = config.with_prefix(&prefix);
         let key = format!("{prefix}type");
@@ -90,8 +101,13 @@ impl Step {
         let Make::Transformation(make) = plugin.make else {
             return Err(Error::fatal(format!("{} is no transform", plugin.class)));
         };
-        let negate = own.get("negate").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+        // As Java's parseBoolean, which does not trim.
+        let negate = own.get("negate").is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let condition = match own.get("predicate").map(str::trim).filter(|alias| !alias.is_empty()) {
+            Some(alias) if !names.predicates.iter().any(|name| name == alias) => {
+                let key = format!("predicates.{alias}.plugin.version");
+                return Err(wrapped(Error::config(format!("Unknown configuration '{key}'"))));
+            }
             Some(alias) => Some(Condition { predicate: predicate(plugins, alias, config)?, negate }),
             None => None,
         };

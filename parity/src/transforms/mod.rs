@@ -6,6 +6,7 @@
 
 mod oracle;
 mod ours;
+pub mod random;
 mod settle;
 mod suite;
 

@@ -3,12 +3,12 @@
 use raccord_testkit::described::{byte_arrays, collections, each_object, each_text, numbers, rounded};
 use serde_json::Value as Json;
 
-/// Messages of which only the beginning is compared: what follows in Java is no part of ours on purpose.
-const PREFIXES: &[&str] = &[
+/// Words after which a message is not compared: what follows in Java is no part of ours on purpose.
+const CUT_AFTER: &[&str] = &[
     // The whole record with all its values.
     "Timestamp missing on record: ",
     // The identity of an object.
-    "Invalid value null for configuration static.value: No value specified for static field: ",
+    "No value specified for static field: ",
 ];
 
 /// What differs, if anything does.
@@ -27,8 +27,8 @@ pub fn differs(request: &Json, expect: &Json, actual: &Json) -> Option<String> {
 }
 
 fn beginning(text: &str) -> String {
-    let cut = PREFIXES.iter().find(|prefix| text.starts_with(**prefix));
-    cut.map_or_else(|| text.to_owned(), |prefix| (*prefix).to_owned())
+    let end = CUT_AFTER.iter().find_map(|words| text.find(words).map(|at| at + words.len()));
+    text[..end.unwrap_or(text.len())].to_owned()
 }
 
 /// The first place where they differ, and what is there.

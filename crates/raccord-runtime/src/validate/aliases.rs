@@ -1,8 +1,10 @@
 //! Keys of transforms and predicates, which a connector names by aliases: `transforms.<alias>.…`. Connect's
 //! `EnrichablePlugin`.
 
-use raccord_config::{AnyClass, ConfigDef, ConfigKey, Importance, Type, Validator, Value, Width};
-use raccord_plugin::{PluginKind, RawConfig};
+use raccord_config::{
+    AnyClass, ConfigDef, ConfigKey, Importance, Type, Validator, Value, Width, invalid_value,
+};
+use raccord_plugin::{Error, Plugin, PluginKind, RawConfig};
 
 use super::VersionRange;
 use super::framework::{check_kind, classes, connector_range, text, versions_of};
@@ -24,6 +26,29 @@ pub(super) fn enrich(def: &mut ConfigDef, registry: Registry, raw: &RawConfig) {
             let one = Aliased { prefix: format!("{list}.{alias}."), alias, kind, registry };
             one.define(def, &format!("{group}: {}", one.alias), raw);
         }
+    }
+}
+
+/// Checks the keys of transforms and predicates as a task that starts checks them.
+///
+/// # Errors
+/// The first thing that is wrong, in Connect's words.
+pub fn check_aliased(plugins: &'static [Plugin], raw: &RawConfig) -> Result<(), Error> {
+    let registry = Registry::new(plugins);
+    for (list, kind) in [("transforms", "Transformation"), ("predicates", "Predicate")] {
+        let Ok(Value::List(names)) = Value::parse(list, raw.get(list), Type::List, &AnyClass) else {
+            continue;
+        };
+        let without_type = names.iter().map(|name| format!("{list}.{name}.type"));
+        if let Some(key) = without_type.into_iter().find(|key| raw.get(key).is_none()) {
+            return Err(Error::config(invalid_value(&key, "null", &format!("Not a {kind}"))));
+        }
+    }
+    let mut def = ConfigDef::new();
+    enrich(&mut def, registry, raw);
+    match def.parse(raw, &registry) {
+        Ok(_) => Ok(()),
+        Err(findings) => Err(Error::config(findings.first())),
     }
 }
 

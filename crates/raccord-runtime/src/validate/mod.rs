@@ -17,6 +17,7 @@ mod source;
 mod version;
 mod worker;
 
+pub use aliases::check_aliased;
 pub use client_keys::{Client, client_definition};
 pub use connector::{plugin_config, validate};
 pub use infos::{ConfigInfo, ConfigInfos};

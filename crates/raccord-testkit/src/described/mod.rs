@@ -98,7 +98,9 @@ fn annotate(mut builder: raccord_data::SchemaBuilder, json: &Map<String, Json>) 
             builder = builder.parameter(key.as_str(), value.as_str().unwrap());
         }
     }
-    let Some(default) = json.get("default") else { return builder.build() };
+    let Some(default) = json.get("default").filter(|default| !default.is_null()) else {
+        return builder.build();
+    };
     let schema = builder.build();
     let default = read_value(default, Some(&schema));
     Arc::new(Schema { default: Some(default), ..Arc::unwrap_or_clone(schema) })

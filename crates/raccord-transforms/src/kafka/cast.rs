@@ -54,10 +54,7 @@ impl Spec {
         let (mut whole, mut fields): (_, Vec<(String, Target)>) = (None, Vec::new());
         for mapping in spec {
             // As Java splits: colons at the end count for nothing.
-            let parts: Vec<&str> = match mapping.trim_end_matches(':') {
-                "" if !mapping.is_empty() => return Err("Index 1 out of bounds for length 0".to_owned()),
-                rest => rest.split(':').collect(),
-            };
+            let parts: Vec<&str> = mapping.trim_end_matches(':').split(':').collect();
             match parts[..] {
                 [ty] => whole = Some(target(ty)?),
                 [field, ty] => {

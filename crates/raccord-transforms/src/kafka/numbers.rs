@@ -166,7 +166,36 @@ fn scale_f64(mut number: f64, mut exponent: i32) -> f64 {
 /// # Errors
 /// `NumberFormatException`.
 pub(super) fn parse_decimal(text: &str) -> Result<Decimal> {
-    text.parse::<Decimal>().map_err(|reason| exception::number_format(reason.0))
+    text.parse::<Decimal>().map_err(|reason| {
+        exception::number_format(not_in_a_decimal(text).unwrap_or_else(|| reason.0.to_owned()))
+    })
+}
+
+/// What Java says about the first character that cannot be where it is; nothing when it is the exponent that is wrong.
+fn not_in_a_decimal(text: &str) -> Option<String> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mut digits, mut points) = (0, 0);
+    for char in unsigned.chars() {
+        match char {
+            '.' if points == 1 => {
+                return Some("Character array contains more than one decimal point.".to_owned());
+            }
+            '.' => points += 1,
+            '0'..='9' => digits += 1,
+            'e' | 'E' => break,
+            // Longer texts go another way in Java.
+            _ if unsigned.len() > 18 => {
+                return Some("Character array is missing \"e\" notation exponential mark.".to_owned());
+            }
+            char => {
+                return Some(format!(
+                    "Character {char} is neither a decimal digit number, decimal point, nor \"e\" notation \
+                     exponential mark."
+                ));
+            }
+        }
+    }
+    (digits == 0).then(|| "No digits found.".to_owned())
 }
 
 #[cfg(test)]
