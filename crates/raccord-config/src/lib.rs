@@ -32,6 +32,7 @@ mod class;
 mod def;
 mod field;
 mod findings;
+pub mod jaas;
 mod key;
 mod markdown;
 pub mod properties;

@@ -15,17 +15,22 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::classify::{self, classify};
-use crate::client::LogContext;
+use crate::client::{LogContext, LoggedIn};
 use crate::creations::Creations;
 use crate::native::{self, NativeError};
+use crate::oauth::Login;
 
 /// How long one request may take, brokers being slow included.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often the client's log is looked at while a request is on its way.
+const LOG_INTERVAL: Duration = Duration::from_millis(25);
+
 /// An admin client; clones share the connection.
 #[derive(Clone)]
 pub struct RdAdmin {
-    client: Arc<AdminClient<LogContext>>,
+    client: Arc<LoggedIn<AdminClient<LogContext>>>,
+    context: LogContext,
     creations: Creations,
 }
 
@@ -34,11 +39,30 @@ impl RdAdmin {
     ///
     /// # Errors
     /// `Error::config` when librdkafka refuses a property.
-    pub fn new(config: &ClientConfig) -> Result<Self> {
+    pub(crate) fn new(config: &ClientConfig, login: Option<&Arc<Login>>) -> Result<Self> {
+        let context = LogContext::default();
         let client = config
-            .create_with_context(LogContext)
+            .create_with_context(context.clone())
             .map_err(|error| classify("make an admin client", &error))?;
-        Ok(Self { client: Arc::new(client), creations: Creations::default() })
+        let client = Arc::new(LoggedIn::new(client, login, &context));
+        Ok(Self { client, context, creations: Creations::default() })
+    }
+
+    /// The outcome of a request, or why no broker lets the client in: librdkafka would go on trying.
+    async fn unless_refused<T>(&self, doing: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::pin!(request);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut request => return outcome,
+                refusal = self.context.refused() => return Err(refusal.error(doing)),
+                () = tokio::time::sleep(LOG_INTERVAL) => {}
+            }
+            // Unlike other clients, the wrapper's admin client leaves its log in a queue that nobody reads.
+            native::take_log(&**self.client, |level, facility, line| {
+                self.context.on_log(level, facility, line)
+            });
+        }
     }
 
     fn options() -> AdminOptions {
@@ -52,10 +76,15 @@ impl RdAdmin {
         call: impl FnOnce(&AdminClient<LogContext>) -> std::result::Result<T, NativeError> + Send + 'static,
     ) -> Result<T> {
         let client = self.client.clone();
-        tokio::task::spawn_blocking(move || call(&client))
-            .await
-            .map_err(|error| Error::fatal(format!("interrupted while trying to {doing}")).caused_by(error))?
-            .map_err(|error| classify::error(&doing, error.code, &error.message))
+        self.unless_refused(&doing, async {
+            tokio::task::spawn_blocking(move || call(&client))
+                .await
+                .map_err(|error| {
+                    Error::fatal(format!("interrupted while trying to {doing}")).caused_by(error)
+                })?
+                .map_err(|error| classify::error(&doing, error.code, &error.message))
+        })
+        .await
     }
 
     /// Waits until a broker has been found, at most that long. Requests made before would find none and try again only
@@ -63,7 +92,10 @@ impl RdAdmin {
     pub async fn connect(&self, patience: Duration) {
         let client = self.client.clone();
         // Without a broker the requests that follow fail, and say why.
-        let _ = tokio::task::spawn_blocking(move || native::find_broker(&*client, patience)).await;
+        let finding = tokio::task::spawn_blocking(move || native::find_broker(&**client, patience));
+        let _ = self
+            .unless_refused("find a broker", async { Ok(finding.await.is_ok_and(|found| found.is_ok())) })
+            .await;
     }
 
     /// The earliest or latest offset of each partition.
@@ -84,11 +116,10 @@ impl RdAdmin {
     /// When the broker does not answer.
     pub async fn create(&self, topics: &[NewTopic]) -> Result<Vec<(String, Result<bool>)>> {
         let requests: Vec<RdNewTopic<'_>> = topics.iter().map(request).collect();
-        let answers = self
-            .client
-            .create_topics(&requests, &Self::options())
-            .await
-            .map_err(|error| classify("create topics", &error))?;
+        let options = Self::options();
+        let request = self.client.create_topics(&requests, &options);
+        let answer = async { request.await.map_err(|error| classify("create topics", &error)) };
+        let answers = self.unless_refused("create topics", answer).await?;
         let outcome = |answer| match answer {
             Ok(name) => (name, Ok(true)),
             Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => (name, Ok(false)),
@@ -114,8 +145,11 @@ impl RdAdmin {
     /// The broker's reason.
     pub async fn topic_configs(&self, topic: &str) -> Result<HashMap<String, Option<String>>> {
         let doing = format!("read the configs of topic {topic}");
-        let answer = self.client.describe_configs([&ResourceSpecifier::Topic(topic)], &Self::options()).await;
-        let resource = answer.map_err(|error| classify(&doing, &error))?.into_iter().next();
+        let specifier = ResourceSpecifier::Topic(topic);
+        let options = Self::options();
+        let request = self.client.describe_configs([&specifier], &options);
+        let answer = async { request.await.map_err(|error| classify(&doing, &error)) };
+        let resource = self.unless_refused(&doing, answer).await?.into_iter().next();
         match resource {
             Some(Ok(resource)) => {
                 Ok(resource.entries.into_iter().map(|entry| (entry.name, entry.value)).collect())
@@ -131,9 +165,12 @@ impl Admin for RdAdmin {
     async fn cluster_id(&self) -> Result<Option<String>> {
         self.connect(REQUEST_TIMEOUT).await;
         let client = self.client.clone();
-        tokio::task::spawn_blocking(move || client.inner().fetch_cluster_id(REQUEST_TIMEOUT))
-            .await
-            .map_err(|error| Error::fatal("interrupted while asking for the cluster id").caused_by(error))
+        self.unless_refused("connect to and describe the Kafka cluster", async {
+            tokio::task::spawn_blocking(move || client.inner().fetch_cluster_id(REQUEST_TIMEOUT))
+                .await
+                .map_err(|error| Error::fatal("interrupted while asking for the cluster id").caused_by(error))
+        })
+        .await
     }
 
     async fn create_topics(&self, topics: &[NewTopic]) -> Result<Vec<String>> {
@@ -182,11 +219,10 @@ impl Admin for RdAdmin {
 
     async fn delete_group(&self, group: &str) -> Result<()> {
         let doing = format!("delete group {group}");
-        let answers = self
-            .client
-            .delete_groups(&[group], &Self::options())
-            .await
-            .map_err(|error| classify(&doing, &error))?;
+        let (groups, options) = ([group], Self::options());
+        let request = self.client.delete_groups(&groups, &options);
+        let answer = async { request.await.map_err(|error| classify(&doing, &error)) };
+        let answers = self.unless_refused(&doing, answer).await?;
         match answers.into_iter().next() {
             None | Some(Ok(_)) | Some(Err((_, RDKafkaErrorCode::GroupIdNotFound))) => Ok(()),
             Some(Err((_, code))) => Err(classify::error(&doing, code, &code.to_string())),

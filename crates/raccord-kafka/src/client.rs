@@ -1,4 +1,7 @@
-//! What all clients share: where librdkafka's log and errors go.
+//! What all clients share: where librdkafka's log and errors go, and how they log in.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,15 +11,78 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
-/// Sends librdkafka's log lines to the log, under the target `librdkafka`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LogContext;
+use crate::native::Client as Native;
+use crate::oauth::{Attachment, Login};
+use crate::refusal::Refusal;
+
+/// Sends librdkafka's log lines to the log, under the target `librdkafka`, and keeps what they say of brokers that do not
+/// let the client in.
+#[derive(Clone, Debug, Default)]
+pub struct LogContext {
+    refusal: Arc<watch::Sender<Option<Refusal>>>,
+}
+
+impl LogContext {
+    /// Takes a line of the client's log, with its syslog level.
+    pub(crate) fn on_log(&self, level: i32, facility: &str, message: &str) {
+        if let Some(refusal) = Refusal::of_log(facility, message) {
+            self.refuse(refusal);
+        }
+        log(level, facility, message);
+    }
+
+    /// Keeps a refusal.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.refusal.send_replace(Some(refusal));
+    }
+
+    /// Waits until a broker refuses the client, or has done so a moment ago.
+    pub(crate) async fn refused(&self) -> Refusal {
+        let mut refusal = self.refusal.subscribe();
+        let current = |refusal: &Option<Refusal>| refusal.as_ref().is_some_and(Refusal::is_current);
+        let found = match refusal.wait_for(current).await {
+            Ok(found) => found.clone(),
+            Err(_) => None,
+        };
+        match found {
+            Some(refusal) => refusal,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A client of the wrapper's with its part in a login. Fields are dropped in order: the part before the client.
+pub(crate) struct LoggedIn<C> {
+    _login: Option<Attachment>,
+    client: C,
+}
+
+impl<C: Native> LoggedIn<C> {
+    /// Has the client use the login's tokens, if there is a login.
+    pub(crate) fn new(client: C, login: Option<&Arc<Login>>, context: &LogContext) -> Self {
+        let attach = |login: &Arc<Login>| {
+            let context = context.clone();
+            // SAFETY: the client lives as long as the attachment, which stands before it in the struct.
+            unsafe { login.attach(client.handle(), move |refusal| context.refuse(refusal)) }
+        };
+        Self { _login: login.map(attach), client }
+    }
+}
+
+impl<C> std::ops::Deref for LoggedIn<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.client
+    }
+}
 
 impl ClientContext for LogContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level as i32, facility, message);
+        self.on_log(level as i32, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -3,12 +3,16 @@
 //! The Rust wrapper's own clients cost a call through a context, an allocation or a thread where these need none.
 #![allow(unsafe_code)]
 
+use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
+use parking_lot::Mutex;
 use raccord_plugin::{Error, Result};
 use rdkafka::bindings as rd;
 use rdkafka::config::ClientConfig;
@@ -16,9 +20,24 @@ use tokio::net::UnixStream;
 
 use crate::classify::classify;
 use crate::client::log;
+use crate::oauth::{Attachment, Login};
+use crate::refusal::Refusal;
+
+/// Brokers that refuse clients, by the address of the client. Few, and gone with the client.
+static REFUSALS: LazyLock<Mutex<HashMap<usize, Refusal>>> = LazyLock::new(Mutex::default);
+/// Whether there is any, so that who looks often need not take the lock.
+static ANY_REFUSED: AtomicBool = AtomicBool::new(false);
+
+fn refuse(client: usize, refusal: Refusal) {
+    REFUSALS.lock().insert(client, refusal);
+    ANY_REFUSED.store(true, Ordering::Release);
+}
 
 /// An owned client.
-pub(crate) struct Handle(NonNull<rd::rd_kafka_t>);
+pub(crate) struct Handle {
+    client: NonNull<rd::rd_kafka_t>,
+    login: Option<Attachment>,
+}
 
 // SAFETY: librdkafka's clients may be used from any thread, and from several at once.
 unsafe impl Send for Handle {}
@@ -47,7 +66,7 @@ impl Handle {
             prepare(conf);
             let client = rd::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len());
             match NonNull::new(client) {
-                Some(client) => Ok(Self(client)),
+                Some(client) => Ok(Self { client, login: None }),
                 None => {
                     rd::rd_kafka_conf_destroy(conf);
                     let reason = CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned();
@@ -57,8 +76,26 @@ impl Handle {
         }
     }
 
+    /// Has the client use the login's tokens.
+    pub(crate) fn log_in(&mut self, login: &Arc<Login>) {
+        let address = self.client.addr().get();
+        // SAFETY: the attachment is dropped in `drop`, before the client ends.
+        let attachment =
+            unsafe { login.attach(self.client.as_ptr(), move |refusal| refuse(address, refusal)) };
+        self.login = Some(attachment);
+    }
+
+    /// Whether a broker refused the client a moment ago.
+    #[inline]
+    pub(crate) fn refused(&self) -> Option<Refusal> {
+        if !ANY_REFUSED.load(Ordering::Acquire) {
+            return None;
+        }
+        REFUSALS.lock().get(&self.client.addr().get()).filter(|refusal| refusal.is_current()).cloned()
+    }
+
     pub(crate) fn as_ptr(&self) -> *mut rd::rd_kafka_t {
-        self.0.as_ptr()
+        self.client.as_ptr()
     }
 }
 
@@ -68,12 +105,15 @@ impl Drop for Handle {
         struct Doomed(NonNull<rd::rd_kafka_t>);
         // SAFETY: see above.
         unsafe impl Send for Doomed {}
-        let doomed = Doomed(self.0);
+        self.login = None;
+        let doomed = Doomed(self.client);
         let destroy = move || {
             let doomed = doomed;
+            let address = doomed.0.addr().get();
             // SAFETY: the owner gives the handle up; queues and topics made of it were destroyed before, being fields
             // dropped earlier.
             unsafe { rd::rd_kafka_destroy(doomed.0.as_ptr()) };
+            REFUSALS.lock().remove(&address);
         };
         // Without a thread to end it the client stays, which is better than blocking here.
         let _ = std::thread::Builder::new().name("kafka client end".to_owned()).spawn(destroy);
@@ -83,14 +123,18 @@ impl Drop for Handle {
 /// # Safety
 /// Called by librdkafka with C strings.
 unsafe extern "C" fn log_callback(
-    _: *const rd::rd_kafka_t,
+    client: *const rd::rd_kafka_t,
     level: c_int,
     facility: *const c_char,
     message: *const c_char,
 ) {
     // SAFETY: both are C strings that live during the call.
     let (facility, message) = unsafe { (CStr::from_ptr(facility), CStr::from_ptr(message)) };
-    log(level, &facility.to_string_lossy(), &message.to_string_lossy());
+    let (facility, message) = (facility.to_string_lossy(), message.to_string_lossy());
+    if let Some(refusal) = Refusal::of_log(&facility, &message) {
+        refuse(client.addr(), refusal);
+    }
+    log(level, &facility, &message);
 }
 
 /// Errors that are not the outcome of a call: a broker that is away, many times a second. Without a callback librdkafka

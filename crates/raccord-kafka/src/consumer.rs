@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::classify;
 use crate::consumer_native::{NativeConsumer, Rebalance};
+use crate::oauth::Login;
 use crate::properties::{ClientKind, client_config, max_poll_records};
 
 /// Bounds of a batch, unless the user sets `max.poll.records`.
@@ -74,7 +75,8 @@ impl RdConsumer {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn new(properties: &RawConfig, subscription: Subscription) -> Result<Self> {
-        let native = NativeConsumer::new(&client_config(properties, ClientKind::Consumer)?)?;
+        let config = client_config(properties, ClientKind::Consumer)?;
+        let native = NativeConsumer::new(&config, Login::of(properties)?.as_ref())?;
         let pattern = match subscription {
             Subscription::Topics(topics) => {
                 native.subscribe(&topics).map_err(|code| failed("subscribe to topics", code))?;
@@ -238,6 +240,9 @@ impl Consumer for RdConsumer {
             }
             if let Some(event) = self.next_event() {
                 return Ok(event);
+            }
+            if let Some(refusal) = self.native.refused() {
+                return Err(refusal.error("consume"));
             }
             if Instant::now() >= deadline {
                 return Ok(ConsumerEvent::Records);

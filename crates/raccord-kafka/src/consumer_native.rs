@@ -16,6 +16,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::client_native::{Handle, WakeQueue};
+use crate::oauth::Login;
+use crate::refusal::Refusal;
 
 /// How many messages are taken from librdkafka at once.
 const CHUNK: usize = 512;
@@ -229,15 +231,18 @@ impl ConsumerClient {
 }
 
 impl NativeConsumer {
-    pub(crate) fn new(config: &ClientConfig) -> Result<Self> {
+    pub(crate) fn new(config: &ClientConfig, login: Option<&Arc<Login>>) -> Result<Self> {
         let shared: &'static Mutex<Shared> = Box::leak(Box::default());
-        let handle = Handle::new(rd::rd_kafka_type_t::RD_KAFKA_CONSUMER, config, |conf| {
+        let mut handle = Handle::new(rd::rd_kafka_type_t::RD_KAFKA_CONSUMER, config, |conf| {
             // SAFETY: `conf` is live; the opaque lives for ever.
             unsafe {
                 rd::rd_kafka_conf_set_opaque(conf, ptr::from_ref(shared).cast_mut().cast());
                 rd::rd_kafka_conf_set_rebalance_cb(conf, Some(rebalance_callback));
             }
         })?;
+        if let Some(login) = login {
+            handle.log_in(login);
+        }
         // SAFETY: the client is live; the references to queues are ours.
         let (queue, commits) = unsafe {
             rd::rd_kafka_poll_set_consumer(handle.as_ptr());
@@ -256,6 +261,11 @@ impl NativeConsumer {
             header_names: HashMap::new(),
             client: Arc::new(ConsumerClient { handle, shared }),
         })
+    }
+
+    /// Whether a broker refused the client a moment ago.
+    pub(crate) fn refused(&self) -> Option<Refusal> {
+        self.client.handle.refused()
     }
 
     pub(crate) fn client(&self) -> Arc<ConsumerClient> {

@@ -59,7 +59,13 @@ async fn create_all(admin: &RdAdmin, wanted: Vec<Wanted>) {
             Ok(outcomes) => outcomes.remove(&topic.name).unwrap_or_else(|| {
                 Err(Error::fatal(format!("the broker did not answer about topic {}", topic.name)))
             }),
-            Err(error) => Err(Error::new(error.kind(), error.message()).class(error.java_class())),
+            Err(error) => {
+                let copy = Error::new(error.kind(), error.message()).class(error.java_class());
+                Err(match error.hint_text() {
+                    Some(hint) => copy.hint(hint),
+                    None => copy,
+                })
+            }
         };
         // Who has given up needs no answer.
         let _ = done.send(outcome);

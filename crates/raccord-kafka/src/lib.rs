@@ -9,11 +9,16 @@ mod consumer_native;
 mod creations;
 mod log;
 mod native;
+mod oauth;
+mod oauth_token;
 mod producer;
 mod producer_native;
 mod properties;
+#[cfg(test)]
+mod properties_reference;
 mod properties_security;
 mod properties_table;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,17 +29,14 @@ use raccord_plugin::{RawConfig, Result};
 use raccord_runtime::ports::{
     Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Producer, Subscription,
 };
-use rdkafka::producer::FutureProducer;
 use tokio::sync::mpsc;
 
 use crate::admin::RdAdmin;
-use crate::classify::classify;
-use crate::client::LogContext;
 use crate::consumer::RdConsumer;
-use crate::log::RdLog;
+use crate::log::{LogProducer, LogReader, RdLog};
+use crate::oauth::Login;
 use crate::producer::RdProducer;
 use crate::properties::{ClientKind, client_config};
-use crate::properties_table::TABLE;
 
 /// Makes clients of the cluster that their properties name.
 #[derive(Default)]
@@ -46,7 +48,7 @@ pub struct RdKafka {
 #[derive(Clone)]
 struct Shared {
     admin: RdAdmin,
-    producer: FutureProducer<LogContext>,
+    producer: Arc<LogProducer>,
 }
 
 /// How long the first request may wait for a broker to be found before it is made all the same.
@@ -60,12 +62,12 @@ impl RdKafka {
         if let Some((_, shared)) = all.iter().find(|(known, _)| *known == key) {
             return Ok(shared.clone());
         }
-        let admin = RdAdmin::new(&client_config(properties, ClientKind::Admin)?)?;
+        let login = Login::of(properties)?;
+        let admin = RdAdmin::new(&client_config(properties, ClientKind::Admin)?, login.as_ref())?;
         let mut producer = client_config(properties, ClientKind::Producer)?;
         producer.set("acks", "all").set("linger.ms", "0").set("max.in.flight.requests.per.connection", "1");
         producer.set("delivery.timeout.ms", "30000");
-        let producer =
-            producer.create_with_context(LogContext).map_err(|error| classify("make a producer", &error))?;
+        let producer = Arc::new(LogProducer::new(&producer, login.as_ref())?);
         let shared = Shared { admin, producer };
         all.push((key, shared.clone()));
         Ok(shared)
@@ -84,10 +86,12 @@ impl Kafka for RdKafka {
 
     fn admin(&self, properties: &RawConfig) -> Result<Arc<dyn Admin>> {
         // Most are the worker's own; what a connector overrides gets a client of its own.
-        let properties = client_keys(properties);
-        match self.shared.lock().iter().find(|(known, _)| *known == without_client_id(&properties)) {
+        match self.shared.lock().iter().find(|(known, _)| *known == without_client_id(properties)) {
             Some((_, shared)) => Ok(Arc::new(shared.admin.clone())),
-            None => Ok(Arc::new(RdAdmin::new(&client_config(&properties, ClientKind::Admin)?)?)),
+            None => {
+                let config = client_config(properties, ClientKind::Admin)?;
+                Ok(Arc::new(RdAdmin::new(&config, Login::of(properties)?.as_ref())?))
+            }
         }
     }
 
@@ -97,24 +101,17 @@ impl Kafka for RdKafka {
         properties: &RawConfig,
         records: mpsc::Sender<Vec<LogRecord>>,
     ) -> Result<Box<dyn CompactedLog>> {
-        let properties = client_keys(properties);
-        let Shared { admin, producer } = self.shared(&properties)?;
-        let mut consumer = client_config(&properties, ClientKind::Consumer)?;
+        let Shared { admin, producer } = self.shared(properties)?;
+        let mut consumer = client_config(properties, ClientKind::Consumer)?;
         // A few small records at a time; the end of a partition is reported even where no record stands at it.
         consumer.set("enable.partition.eof", "true");
         consumer.set("queued.max.messages.kbytes", "1024").set("queued.min.messages", "1000");
         admin.connect(CONNECT_PATIENCE).await;
-        Ok(Box::new(RdLog::open(topic, admin, consumer, producer, records).await?))
+        let login = Login::of(properties)?;
+        Ok(Box::new(
+            RdLog::open(topic, admin, LogReader { config: consumer, login }, producer, records).await?,
+        ))
     }
-}
-
-/// Of a worker's properties those that are for clients: the others are known to be something else, and need no warning.
-fn client_keys(properties: &RawConfig) -> RawConfig {
-    properties
-        .iter()
-        .filter(|(name, _)| TABLE.iter().any(|(known, ..)| known == name))
-        .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
-        .collect()
 }
 
 /// What clients of the same cluster and user have in common.

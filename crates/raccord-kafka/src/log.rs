@@ -30,8 +30,9 @@ use tracing::{debug, info, warn};
 
 use crate::admin::RdAdmin;
 use crate::classify::{self, classify};
-use crate::client::LogContext;
+use crate::client::{LogContext, LoggedIn};
 use crate::native::{PartitionReader, ReadOutcome};
+use crate::oauth::Login;
 
 /// How long one append or one read to the end may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,7 +51,33 @@ const CATCH_UP_WAIT_MS: u32 = 1;
 /// by as much.
 const FOLLOW_WAIT_MS: u32 = 100;
 
-type LogConsumer = BaseConsumer<LogContext>;
+type LogConsumer = LoggedIn<BaseConsumer<LogContext>>;
+
+/// What the readers of a topic are made of.
+pub(crate) struct LogReader {
+    pub(crate) config: ClientConfig,
+    pub(crate) login: Option<Arc<Login>>,
+}
+
+/// The producer that all internal topics share.
+pub(crate) struct LogProducer {
+    client: LoggedIn<FutureProducer<LogContext>>,
+    context: LogContext,
+}
+
+impl LogProducer {
+    /// Makes the producer; it connects by itself.
+    ///
+    /// # Errors
+    /// `Error::config` when librdkafka refuses a property.
+    pub(crate) fn new(config: &ClientConfig, login: Option<&Arc<Login>>) -> Result<Self> {
+        let context = LogContext::default();
+        let client = config
+            .create_with_context(context.clone())
+            .map_err(|error| classify("make a producer", &error))?;
+        Ok(Self { client: LoggedIn::new(client, login, &context), context })
+    }
+}
 
 /// The next offset of each partition that the reader has passed on.
 type Progress = BTreeMap<i32, i64>;
@@ -60,7 +87,7 @@ pub struct RdLog {
     topic: String,
     partitions: Vec<i32>,
     admin: RdAdmin,
-    producer: FutureProducer<LogContext>,
+    producer: Arc<LogProducer>,
     progress: watch::Receiver<Progress>,
     _reader: DropGuard,
 }
@@ -77,11 +104,11 @@ impl RdLog {
     ///
     /// # Errors
     /// As there.
-    pub async fn open(
+    pub(crate) async fn open(
         topic: LogTopic,
         admin: RdAdmin,
-        consumer: ClientConfig,
-        producer: FutureProducer<LogContext>,
+        consumer: LogReader,
+        producer: Arc<LogProducer>,
         records: mpsc::Sender<Vec<LogRecord>>,
     ) -> Result<Self> {
         let Prepared { partitions, fresh } = prepare(&topic, &admin).await?;
@@ -154,12 +181,19 @@ impl CompactedLog for RdLog {
             .map(|(key, value)| {
                 let mut record = FutureRecord::to(&self.topic).key(key.as_ref());
                 record.payload = value.as_deref();
-                self.producer.send_result(record).map_err(|(error, _)| error)
+                self.producer.client.send_result(record).map_err(|(error, _)| error)
             })
             .collect::<std::result::Result<_, _>>()
             .map_err(|error| classify(&format!("write to topic {}", self.topic), &error))?;
         let acknowledged = try_join_all(deliveries);
-        match tokio::time::timeout(PATIENCE, acknowledged).await {
+        let acknowledged = tokio::select! {
+            biased;
+            outcome = tokio::time::timeout(PATIENCE, acknowledged) => outcome,
+            refusal = self.producer.context.refused() => {
+                return Err(refusal.error(&format!("write to topic {}", self.topic)));
+            }
+        };
+        match acknowledged {
             Ok(Ok(outcomes)) => {
                 for outcome in outcomes {
                     outcome
@@ -296,13 +330,13 @@ impl Reader {
     /// The thread: reads up to the ends, says so, and follows until the log is dropped or nobody listens.
     fn run(
         self,
-        config: &ClientConfig,
+        source: &LogReader,
         ends: &[(i32, i64)],
         caught_up: oneshot::Sender<Result<()>>,
         cancel: &CancellationToken,
     ) {
         let followed =
-            self.catch_up(config, ends, cancel).and_then(|()| self.consumer(config, FOLLOW_WAIT_MS));
+            self.catch_up(source, ends, cancel).and_then(|()| self.consumer(source, FOLLOW_WAIT_MS));
         let (outcome, follower) = match followed {
             Ok(follower) => (Ok(()), Some(follower)),
             Err(error) => (Err(error), None),
@@ -313,7 +347,7 @@ impl Reader {
         while !cancel.is_cancelled() && self.pass_on(&consumer, &mut reader, READ_WAIT) {}
     }
 
-    fn catch_up(&self, config: &ClientConfig, ends: &[(i32, i64)], cancel: &CancellationToken) -> Result<()> {
+    fn catch_up(&self, source: &LogReader, ends: &[(i32, i64)], cancel: &CancellationToken) -> Result<()> {
         let behind = || {
             let progress = self.progress.borrow();
             ends.iter().any(|(partition, end)| progress.get(partition).is_none_or(|next| next < end))
@@ -321,7 +355,7 @@ impl Reader {
         if !behind() {
             return Ok(());
         }
-        let (consumer, mut reader) = self.consumer(config, CATCH_UP_WAIT_MS)?;
+        let (consumer, mut reader) = self.consumer(source, CATCH_UP_WAIT_MS)?;
         while behind() && !cancel.is_cancelled() && self.pass_on(&consumer, &mut reader, READ_WAIT) {}
         // Leaving takes librdkafka a moment that nobody needs to wait for.
         std::thread::spawn(move || drop((reader, consumer)));
@@ -331,14 +365,16 @@ impl Reader {
     /// A consumer that reads each partition from where reading has come to.
     fn consumer(
         &self,
-        config: &ClientConfig,
+        source: &LogReader,
         wait_ms: u32,
     ) -> Result<(Arc<LogConsumer>, PartitionReader<LogContext>)> {
-        let mut config = config.clone();
+        let mut config = source.config.clone();
         config.set("fetch.wait.max.ms", wait_ms.to_string());
-        let consumer: LogConsumer =
-            config.create_with_context(LogContext).map_err(|error| classify("make a consumer", &error))?;
-        let consumer = Arc::new(consumer);
+        let context = LogContext::default();
+        let consumer: BaseConsumer<LogContext> = config
+            .create_with_context(context.clone())
+            .map_err(|error| classify("make a consumer", &error))?;
+        let consumer = Arc::new(LoggedIn::new(consumer, source.login.as_ref(), &context));
         let from: Vec<_> =
             self.progress.borrow().iter().map(|(partition, next)| (*partition, *next)).collect();
         let reader = PartitionReader::start(consumer.clone(), &self.topic, &from).map_err(|error| {

@@ -17,8 +17,11 @@ use rdkafka::admin::AdminClient;
 use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::producer::{FutureProducer, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+
+use crate::client::LoggedIn;
 
 /// What the broker or librdkafka answered instead of success.
 #[derive(Debug)]
@@ -62,6 +65,12 @@ impl<C: ConsumerContext> Client for BaseConsumer<C> {
 impl<C: ClientContext> Client for AdminClient<C> {
     fn handle(&self) -> Handle {
         self.inner().native_ptr()
+    }
+}
+
+impl<C: ClientContext + 'static> Client for FutureProducer<C> {
+    fn handle(&self) -> Handle {
+        self.client().native_ptr()
     }
 }
 
@@ -203,6 +212,25 @@ pub fn find_broker(client: &impl Client, timeout: Duration) -> NativeResult<()> 
         rd::rd_kafka_metadata_destroy(metadata);
     }
     Ok(())
+}
+
+/// Takes the lines out of a client's main queue, which the wrapper sends its log to: level, facility and text of each.
+pub fn take_log(client: &impl Client, mut each: impl FnMut(i32, &str, &str)) {
+    // SAFETY: the client outlives the call; the reference to the queue is given back; an event's texts live until it is
+    // destroyed, once.
+    unsafe {
+        let queue = rd::rd_kafka_queue_get_main(client.handle());
+        while let Some(event) = NonNull::new(rd::rd_kafka_queue_poll(queue, 0)) {
+            let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+            if rd::rd_kafka_event_type(event.as_ptr()) == rd::RD_KAFKA_EVENT_LOG
+                && rd::rd_kafka_event_log(event.as_ptr(), &mut facility, &mut line, &mut level) == 0
+            {
+                each(level, &text(facility).unwrap_or_default(), &text(line).unwrap_or_default());
+            }
+            rd::rd_kafka_event_destroy(event.as_ptr());
+        }
+        rd::rd_kafka_queue_destroy(queue);
+    }
 }
 
 /// The earliest or latest offset of each partition.
@@ -430,7 +458,7 @@ fn group_request(
 /// and needs no permission on a group, as Kafka Connect's readers of internal topics need none.
 pub struct PartitionReader<C: ConsumerContext> {
     /// Keeps the handle alive; dropped after topic and queue, which need it.
-    _consumer: Arc<BaseConsumer<C>>,
+    _consumer: Arc<LoggedIn<BaseConsumer<C>>>,
     topic: NonNull<rd::rd_kafka_topic_t>,
     queue: Option<Queue>,
     started: Vec<i32>,
@@ -461,7 +489,11 @@ impl<C: ConsumerContext> PartitionReader<C> {
     ///
     /// # Errors
     /// When librdkafka refuses the topic's name or a partition.
-    pub fn start(consumer: Arc<BaseConsumer<C>>, topic: &str, from: &[(i32, i64)]) -> NativeResult<Self> {
+    pub(crate) fn start(
+        consumer: Arc<LoggedIn<BaseConsumer<C>>>,
+        topic: &str,
+        from: &[(i32, i64)],
+    ) -> NativeResult<Self> {
         let invalid = || NativeError::new(RDKafkaRespErr::RD_KAFKA_RESP_ERR__INVALID_ARG, None);
         let name = CString::new(topic).map_err(|_| invalid())?;
         let handle = consumer.handle();

@@ -12,8 +12,10 @@ use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::classify;
+use crate::oauth::Login;
 use crate::producer_native::NativeProducer;
 use crate::properties::{ClientKind, client_config};
+use crate::refusal::Refusal;
 
 const SENDING: &str = "send a record";
 
@@ -21,6 +23,8 @@ const SENDING: &str = "send a record";
 pub struct RdProducer {
     native: NativeProducer,
     outstanding: usize,
+    /// Set once a broker has refused the client: nothing will be delivered.
+    refused: Option<Refusal>,
 }
 
 impl RdProducer {
@@ -33,7 +37,18 @@ impl RdProducer {
     /// Outside a tokio runtime.
     pub fn new(properties: &RawConfig) -> Result<Self> {
         let config = client_config(properties, ClientKind::Producer)?;
-        Ok(Self { native: NativeProducer::new(&config)?, outstanding: 0 })
+        let native = NativeProducer::new(&config, Login::of(properties)?.as_ref())?;
+        Ok(Self { native, outstanding: 0, refused: None })
+    }
+
+    /// Gives everything up when a broker has refused the client.
+    fn notice_refusal(&mut self) {
+        if self.refused.is_none()
+            && let Some(refusal) = self.native.refused()
+        {
+            self.refused = Some(refusal);
+            self.native.purge();
+        }
     }
 
     #[cold]
@@ -55,6 +70,9 @@ impl RdProducer {
 impl Producer for RdProducer {
     #[inline]
     fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError> {
+        if let Some(refusal) = &self.refused {
+            return Err(SendError::Rejected(refusal.error(SENDING)));
+        }
         match self.native.send(record) {
             Ok(()) => {
                 self.outstanding += 1;
@@ -65,14 +83,19 @@ impl Producer for RdProducer {
     }
 
     fn drain_acks(&mut self, acks: &mut Acks) {
-        let outstanding = &mut self.outstanding;
+        self.notice_refusal();
+        let (outstanding, refused) = (&mut self.outstanding, &self.refused);
         self.native.drain(|ticket, code| {
             *outstanding -= 1;
             match code {
                 RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => acks.delivered.push(ticket),
                 code => {
                     let code = RDKafkaErrorCode::from(code);
-                    acks.failed.push((ticket, classify::error(SENDING, code, &code.to_string())));
+                    let error = match refused {
+                        Some(refusal) => refusal.error(SENDING),
+                        None => classify::error(SENDING, code, &code.to_string()),
+                    };
+                    acks.failed.push((ticket, error));
                 }
             }
         });

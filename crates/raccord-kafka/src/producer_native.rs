@@ -13,6 +13,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::client_native::{Handle, WakeQueue};
+use crate::oauth::Login;
+use crate::refusal::Refusal;
 
 /// The partition number that lets the partitioner choose.
 const ANY_PARTITION: i32 = -1;
@@ -76,8 +78,8 @@ impl Topics {
 }
 
 impl NativeProducer {
-    pub(crate) fn new(config: &ClientConfig) -> Result<Self> {
-        let client = Handle::new(rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, config, |conf| {
+    pub(crate) fn new(config: &ClientConfig, login: Option<&Arc<Login>>) -> Result<Self> {
+        let mut client = Handle::new(rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, config, |conf| {
             // SAFETY: `conf` is live. Reports and errors then come as events from the queue instead of callbacks.
             unsafe {
                 rd::rd_kafka_conf_set_events(
@@ -86,6 +88,9 @@ impl NativeProducer {
                 )
             };
         })?;
+        if let Some(login) = login {
+            client.log_in(login);
+        }
         // SAFETY: the client is live; the reference to its queue is ours.
         let queue = WakeQueue::new(unsafe { rd::rd_kafka_queue_get_main(client.as_ptr()) })?;
         Ok(Self { topics: Topics::default(), queue, reports: vec![ptr::null(); REPORTS], client })
@@ -196,6 +201,12 @@ impl NativeProducer {
                 rd::rd_kafka_event_destroy(event.as_ptr());
             }
         }
+    }
+
+    /// Whether a broker refused the client a moment ago.
+    #[inline]
+    pub(crate) fn refused(&self) -> Option<Refusal> {
+        self.client.refused()
     }
 
     /// Gives up all records that are not acknowledged.

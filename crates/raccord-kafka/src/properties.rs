@@ -4,17 +4,19 @@
 //! Java clients where they decide what is delivered, and librdkafka's own (or smaller) where they only decide how much
 //! memory is used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::LazyLock;
 
+use parking_lot::Mutex;
 use raccord_plugin::{Error, RawConfig, Result};
 use rdkafka::config::ClientConfig;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::properties_security;
 use crate::properties_table::{TABLE, Use};
 
 /// What a client is for. A property that is for another kind of client is left out silently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientKind {
     /// Producer.
     Producer,
@@ -30,6 +32,14 @@ impl ClientKind {
             Self::Producer => 1,
             Self::Consumer => 2,
             Self::Admin => 4,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+            Self::Admin => "admin client",
         }
     }
 
@@ -155,15 +165,20 @@ fn bound_answers(settings: &mut BTreeMap<String, String>) {
     settings.insert("receive.message.max.bytes".to_owned(), answer.to_string());
 }
 
+/// Says once for each property and kind of client, however many clients there are, that it has no effect.
 fn report_unused(unused: &[&str], kind: ClientKind) {
-    if unused.is_empty() {
-        return;
-    }
-    let names = unused.join(", ");
-    // An admin client is given all keys of the worker, most of which are not for it.
-    match kind {
-        ClientKind::Admin => debug!("properties without effect on the admin client: {names}"),
-        kind => warn!("These configurations were supplied but have no effect on the {kind:?}: {names}"),
+    static REPORTED: LazyLock<Mutex<HashSet<(ClientKind, String)>>> = LazyLock::new(Mutex::default);
+    /// Names come from users.
+    const REPORTED_MAX: usize = 10_000;
+    let mut reported = REPORTED.lock();
+    let news: Vec<&str> = unused
+        .iter()
+        .copied()
+        .filter(|name| reported.len() < REPORTED_MAX && reported.insert((kind, (*name).to_owned())))
+        .collect();
+    if !news.is_empty() {
+        let names = news.join(", ");
+        warn!("These configurations were supplied but have no effect on the {}: {names}", kind.as_str());
     }
 }
 

@@ -16,9 +16,10 @@ pub struct HerderError {
 }
 
 impl HerderError {
-    /// An error with that status.
+    /// An error with that status. What config providers gave is taken out of the message.
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        let message = message.into();
+        Self { status, message: crate::redaction::redact(&message).into_owned() }
     }
 }
 

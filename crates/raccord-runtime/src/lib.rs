@@ -6,7 +6,7 @@
 
 mod ack_tracker;
 pub mod chain;
-mod client_properties;
+pub mod client_properties;
 pub mod clock;
 pub mod config;
 pub mod config_log;
@@ -14,12 +14,13 @@ mod connect_json;
 pub mod coordinator;
 pub mod group;
 pub mod herder;
+mod internal_topics;
 pub mod loggers;
 pub mod offset_log;
 mod placeholders;
 mod plugins;
 pub mod ports;
-mod settings;
+pub mod redaction;
 mod sink;
 mod source;
 pub mod status_log;

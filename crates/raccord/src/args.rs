@@ -31,6 +31,8 @@ pub enum Command {
     Standalone(Standalone),
     /// Run the embedded Kafka broker alone
     Broker(Broker),
+    /// Check a worker's properties file, and connectors for that worker, without starting anything
+    Check(Check),
     /// List the connectors, converters and transforms that are compiled in
     Plugins,
     /// Ask a running worker whether it is healthy; for container health checks
@@ -82,6 +84,22 @@ pub struct Standalone {
     #[arg(value_name = "WORKER.PROPERTIES")]
     pub worker: PathBuf,
     /// Connectors to create: .properties or .json files (a map of keys, or name and config as POST /connectors takes them)
+    #[arg(value_name = "CONNECTOR")]
+    pub connectors: Vec<PathBuf>,
+}
+
+/// `raccord check`.
+#[derive(Args)]
+#[command(after_help = "Everything that is wrong is printed, and the exit code is 1.\n\nExamples:\n  \
+    raccord check connect-distributed.properties\n  raccord check worker.properties source.json sink.properties")]
+pub struct Check {
+    /// Do not ask Kafka
+    #[arg(long)]
+    pub offline: bool,
+    /// The worker's properties file: a standalone worker's if it has offset.storage.file.filename and no group.id
+    #[arg(value_name = "WORKER.PROPERTIES")]
+    pub worker: PathBuf,
+    /// Connectors: .properties or .json files, as for `raccord standalone`
     #[arg(value_name = "CONNECTOR")]
     pub connectors: Vec<PathBuf>,
 }

@@ -3,10 +3,12 @@
 //! Users know the logger names of Kafka Connect. This program logs under its own module names; the table says which
 //! modules a Java name stands for. A name that is in no row is taken as one of ours.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use raccord_runtime::loggers::LogLevels;
+use raccord_runtime::redaction::redact;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
@@ -44,10 +46,27 @@ pub fn start() {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| format!("info,{QUIET}"));
     let (filter, handle) = reload::Layer::new(EnvFilter::new(filter));
     let lines = fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Redacting(std::io::stderr()))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
         let _ = RELOAD.set(handle);
+    }
+}
+
+/// Keeps what config providers gave out of the log. The log writes each line at once.
+struct Redacting<W>(W);
+
+impl<W: std::io::Write> std::io::Write for Redacting<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        match std::str::from_utf8(line).map(redact) {
+            Ok(Cow::Owned(redacted)) => self.0.write_all(redacted.as_bytes()),
+            _ => self.0.write_all(line),
+        }?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod broker;
+mod check;
 mod daemon;
 mod distributed;
 mod healthcheck;
@@ -14,6 +15,7 @@ mod worker;
 use std::process::ExitCode;
 
 use args::Command;
+use raccord_runtime::redaction::redact;
 
 fn main() -> ExitCode {
     let command = args::parse();
@@ -22,13 +24,14 @@ fn main() -> ExitCode {
         Command::Distributed(arguments) => distributed::run(arguments),
         Command::Standalone(arguments) => standalone::run(arguments),
         Command::Broker(arguments) => broker::run(arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Plugins => plugins::run(),
         Command::Healthcheck(arguments) => healthcheck::run(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("raccord: {error:#}");
+            eprintln!("raccord: {}", redact(&format!("{error:#}")));
             ExitCode::from(error.downcast_ref::<args::Exit>().map_or(1, |exit| exit.0))
         }
     }

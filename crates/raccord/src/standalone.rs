@@ -49,7 +49,8 @@ pub fn run(arguments: Standalone) -> Result<()> {
     })
 }
 
-fn read_connector(path: &Path) -> Result<StandaloneConnector> {
+/// Reads a connector from a file.
+pub fn read_connector(path: &Path) -> Result<StandaloneConnector> {
     if path.extension().is_some_and(|extension| extension == "json") {
         return from_json(&std::fs::read(path)?);
     }

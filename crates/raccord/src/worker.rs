@@ -12,7 +12,7 @@ use raccord_plugins::PLUGINS;
 use raccord_rest::{RestServer, RestSettings, jaas_file};
 use raccord_runtime::clock::SystemClock;
 pub use raccord_runtime::config::Mode;
-use raccord_runtime::config::{Loaded, load};
+use raccord_runtime::config::{Loaded, OverridePolicy, load};
 use raccord_runtime::validate::check_worker_plugins;
 use raccord_runtime::worker::{Deps, DistributedHerder, StandaloneHerder};
 use tokio::task::JoinHandle;
@@ -49,6 +49,7 @@ impl Worker {
     pub fn start(mode: Mode, raw: &RawConfig) -> Result<Self> {
         let loaded = load(raw, mode).map_err(|findings| anyhow!("{findings}"))?;
         report(&loaded);
+        OverridePolicy::of(&loaded.config).iter().for_each(report_policy);
         check_worker_plugins(&loaded.config, PLUGINS).map_err(|findings| anyhow!("{findings}"))?;
         let config = Arc::new(loaded.config);
         let jaas = jaas_file(&config.raw, std::env::var("KAFKA_OPTS").ok().as_deref());
@@ -121,6 +122,17 @@ fn report(loaded: &Loaded) {
     }
     if !loaded.unknown.is_empty() {
         warn!("These configurations were supplied but are not known: {}", loaded.unknown.join(", "));
+    }
+}
+
+/// Says which client settings connectors may override where that is about to change.
+fn report_policy(policy: &OverridePolicy) {
+    if *policy == OverridePolicy::Principal {
+        warn!(
+            "The Principal ConnectorClientConfigOverridePolicy is deprecated, use the Allowlist policy instead. To \
+             replicate the Principal policy behavior, set the connector.client.config.override.allowlist configuration \
+             to \"sasl.jaas.config,sasl.mechanism,security.protocol\""
+        );
     }
 }
 

@@ -5,8 +5,6 @@
 //! [`jaas_file`]. The users' file is read at the first request and kept: as with Java, a change needs a restart. An
 //! empty file lets everybody in. Requests between workers need no password.
 
-mod jaas;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,7 +12,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use parking_lot::Mutex;
-use raccord_config::properties;
+use raccord_config::{jaas, properties};
 use raccord_plugin::{Error, RawConfig};
 
 /// The entry of the JAAS file that counts.

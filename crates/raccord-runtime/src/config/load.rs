@@ -3,7 +3,9 @@
 use raccord_config::{AnyClass, Config, ConfigDef, Finding, Findings, Value, invalid_value};
 use raccord_plugin::RawConfig;
 
-use super::{OverridePolicy, Providers, WorkerConfig};
+use super::{OverridePolicy, Providers, Resolved, WorkerConfig};
+use crate::redaction::keep_secret;
+use crate::validate::{Client, client_definition};
 
 /// How a worker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,8 @@ pub struct Loaded {
 pub fn load(properties: &RawConfig, mode: Mode) -> Result<Loaded, Findings> {
     let at_providers = |message: String| Findings::one("config.providers", message);
     let providers = Providers::of(properties).map_err(at_providers)?;
-    let resolved = providers.resolve(properties).map_err(at_providers)?;
+    let Resolved { config: resolved, secrets, .. } = providers.resolve(properties).map_err(at_providers)?;
+    keep_secret(secrets);
     let def = match mode {
         Mode::Distributed => WorkerConfig::distributed_def(),
         Mode::Standalone => WorkerConfig::standalone_def(),
@@ -48,7 +51,7 @@ pub fn load(properties: &RawConfig, mode: Mode) -> Result<Loaded, Findings> {
     let unknown = resolved
         .iter()
         .map(|(key, _)| key)
-        .filter(|key| def.key(key).is_none() && !is_known_elsewhere(key))
+        .filter(|key| def.key(key).is_none() && !is_known_elsewhere(key) && !is_client_key(key))
         .map(str::to_owned)
         .collect();
     let effective = effective(&def, &resolved);
@@ -98,8 +101,8 @@ fn findings_between_keys(config: &WorkerConfig, mode: Mode) -> Vec<Finding> {
     findings
 }
 
-/// Whether a key that the worker does not define is meant for someone else: clients, converters, providers, topics,
-/// listeners. Keys for the JVM's metrics are taken quietly.
+/// Whether a key that the worker does not define is meant for something else than its own clients: those of connectors,
+/// converters, providers, topics, listeners. Keys for the JVM's metrics are taken quietly.
 fn is_known_elsewhere(key: &str) -> bool {
     const PREFIXES: [&str; 15] = [
         "producer.",
@@ -118,13 +121,14 @@ fn is_known_elsewhere(key: &str) -> bool {
         "internal.key.converter",
         "internal.value.converter",
     ];
-    let of_client = |client| crate::validate::client_definition(client).key(key).is_some();
-    let clients = [
-        crate::validate::Client::Producer,
-        crate::validate::Client::Consumer,
-        crate::validate::Client::Admin,
-    ];
-    PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || clients.into_iter().any(of_client)
+    PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// Whether any of Kafka's clients has the property.
+pub(crate) fn is_client_key(key: &str) -> bool {
+    [Client::Producer, Client::Consumer, Client::Admin]
+        .into_iter()
+        .any(|client| client_definition(client).key(key).is_some())
 }
 
 /// All keys with their values as they are used. Values of unknown keys are not shown, since they may be secrets.

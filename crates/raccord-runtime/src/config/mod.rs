@@ -12,8 +12,9 @@ mod worker;
 
 pub use connector::{ConnectorCommon, SinkCommon, SourceCommon};
 pub use distributed::SIGNATURE_ALGORITHMS;
+pub(crate) use load::is_client_key;
 pub use load::{Loaded, Mode, load};
 pub use policy::OverridePolicy;
-pub use providers::Providers;
+pub use providers::{Providers, Resolved};
 pub use security::{SaslKeys, SslKeys};
 pub use worker::WorkerConfig;

@@ -2,18 +2,52 @@
 //!
 //! Placeholders are replaced just before a config is used. What is stored and shown keeps them, so that secrets stay
 //! where they are.
+//!
+//! Kafka lets a provider say for how long its values may be used; its own three never do. Here the file and directory
+//! providers do when `param.ttl.ms` is set, so that connectors notice rotated passwords.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use fancy_regex::Regex;
+use raccord_config::invalid_value;
 use raccord_config::properties::{self, FILE_BYTES_MAX};
 use raccord_plugin::RawConfig;
 
+use crate::placeholders::Placeholder;
+
 /// The providers of a worker by name.
 #[derive(Debug, Default)]
-pub struct Providers(HashMap<String, Provider>);
+pub struct Providers(HashMap<String, Named>);
+
+#[derive(Debug)]
+struct Named {
+    provider: Provider,
+    /// For how long its values may be used, in milliseconds.
+    ttl_ms: Option<u64>,
+}
+
+/// A config with its placeholders replaced.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolved {
+    /// The config.
+    pub config: RawConfig,
+    /// What placeholders were replaced with: not to be shown.
+    pub secrets: Vec<String>,
+    /// The shortest time for which any of the values may be used, in milliseconds.
+    pub ttl_ms: Option<u64>,
+}
+
+/// Keys whose values are part of every client's name and log, and which therefore cannot be secrets.
+const NOT_SECRET: [&str; 6] = [
+    "bootstrap.servers",
+    "client.id",
+    "connector.class",
+    "group.id",
+    "listeners",
+    "rest.advertised.host.name",
+];
 
 #[derive(Debug)]
 enum Provider {
@@ -58,7 +92,14 @@ impl Providers {
                     ));
                 }
             };
-            providers.insert(name.to_owned(), provider);
+            let ttl_ms = match params.get("ttl.ms").map(str::trim) {
+                Some(text) if !matches!(provider, Provider::Environment(_)) => {
+                    let key = format!("config.providers.{name}.param.ttl.ms");
+                    Some(text.parse().map_err(|_| invalid_value(&key, text, "Not a number of type LONG"))?)
+                }
+                _ => None,
+            };
+            providers.insert(name.to_owned(), Named { provider, ttl_ms });
         }
         Ok(Self(providers))
     }
@@ -67,64 +108,54 @@ impl Providers {
     ///
     /// # Errors
     /// Kafka's text when a file cannot be read.
-    pub fn resolve(&self, config: &RawConfig) -> Result<RawConfig, String> {
-        if self.0.is_empty() {
-            return Ok(config.clone());
-        }
+    pub fn resolve(&self, config: &RawConfig) -> Result<Resolved, String> {
+        let mut resolved = Resolved::default();
         let mut files = HashMap::new();
-        config
-            .iter()
-            .map(|(key, value)| {
-                let value = value.map(|text| self.resolve_text(text, &mut files)).transpose()?;
-                Ok((key.to_owned(), value))
-            })
-            .collect::<Result<Vec<_>, String>>()
-            .map(|entries| entries.into_iter().collect())
+        for (key, value) in config.iter() {
+            let Some(text) = value.filter(|_| !self.0.is_empty()) else {
+                resolved.config.insert(key, value.map(str::to_owned));
+                continue;
+            };
+            let before = resolved.secrets.len();
+            let text = self.resolve_text(text, &mut files, &mut resolved)?;
+            if NOT_SECRET.contains(&key) {
+                resolved.secrets.truncate(before);
+            }
+            resolved.config.insert(key, text);
+        }
+        Ok(resolved)
     }
 
     /// `files` holds what was read for this config, so that a file is read once and all its values fit together.
-    fn resolve_text(&self, text: &str, files: &mut HashMap<String, RawConfig>) -> Result<String, String> {
+    fn resolve_text(
+        &self,
+        text: &str,
+        files: &mut HashMap<String, RawConfig>,
+        resolved: &mut Resolved,
+    ) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(found) = Placeholder::find(rest) {
             out.push_str(&rest[..found.start]);
-            let value = match self.0.get(found.provider) {
-                Some(provider) => provider.value(found.path, found.key, files)?,
+            let named = self.0.get(found.provider);
+            let value = match named {
+                Some(named) => {
+                    resolved.ttl_ms = resolved.ttl_ms.into_iter().chain(named.ttl_ms).min();
+                    named.provider.value(found.path, found.key, files)?
+                }
                 None => None,
             };
             match value {
-                Some(value) => out.push_str(&value),
+                Some(value) => {
+                    out.push_str(&value);
+                    resolved.secrets.push(value);
+                }
                 None => out.push_str(&rest[found.start..found.end]),
             }
             rest = &rest[found.end..];
         }
         out.push_str(rest);
         Ok(out)
-    }
-}
-
-/// A placeholder in a text: Kafka's pattern `\$\{([^}]*?):(([^}]*?):)?([^}]*?)\}`.
-struct Placeholder<'a> {
-    start: usize,
-    end: usize,
-    provider: &'a str,
-    path: &'a str,
-    key: &'a str,
-}
-
-impl<'a> Placeholder<'a> {
-    fn find(text: &'a str) -> Option<Self> {
-        let mut from = 0;
-        loop {
-            let start = from + text[from..].find("${")?;
-            let end = start + text[start..].find('}')? + 1;
-            let inner = &text[start + 2..end - 1];
-            if let Some((provider, rest)) = inner.split_once(':') {
-                let (path, key) = rest.split_once(':').unwrap_or(("", rest));
-                return Some(Self { start, end, provider, path, key });
-            }
-            from = start + 2;
-        }
     }
 }
 
@@ -157,7 +188,8 @@ impl Provider {
                 let Some(folder) = allowed.check(path) else { return Ok(None) };
                 let file = folder.join(key);
                 // A key is the name of a file in the folder, not a way out of it.
-                let plain = Path::new(key).components().count() == 1 && !key.starts_with("..");
+                let mut parts = Path::new(key).components();
+                let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
                 if !plain || !file.is_file() {
                     return Ok(None);
                 }
@@ -257,7 +289,7 @@ mod tests {
         let check = |text: &str, expect: &str| {
             let config = RawConfig::from([("k", text.replace("DIR", &dir))]);
             let resolved = providers.resolve(&config).unwrap();
-            assert_eq!(resolved.get("k"), Some(expect.replace("DIR", &dir).as_str()), "{text}");
+            assert_eq!(resolved.config.get("k"), Some(expect.replace("DIR", &dir).as_str()), "{text}");
         };
         check("${file:DIR/s.properties:password}", "päss");
         check("a ${file:DIR/s.properties:user}-${file:DIR/s.properties:password} b", "a joe-päss b");
@@ -271,6 +303,32 @@ mod tests {
         check("${topic}-${timestamp}", "${topic}-${timestamp}");
         check("${topic}-${env:CARGO_PKG_NAME}", concat!("${topic}-", env!("CARGO_PKG_NAME")));
         check("${env:", "${env:");
+        let config = RawConfig::from([
+            ("a", format!("x${{file:{dir}/s.properties:user}}")),
+            ("bootstrap.servers", format!("${{dir:{dir}:token}}")),
+        ]);
+        let resolved = providers.resolve(&config).unwrap();
+        assert_eq!((resolved.secrets, resolved.ttl_ms), (vec!["joe".to_owned()], None));
+    }
+
+    #[test]
+    fn the_shortest_time_to_live_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("k"), "v").unwrap();
+        let mut raw = worker(folder.path(), "DIR");
+        raw.insert("config.providers.dir.param.ttl.ms", "70".to_owned());
+        raw.insert("config.providers.file.param.ttl.ms", "50".to_owned());
+        let providers = Providers::of(&raw).unwrap();
+        let ttl_ms = |text: &str| {
+            let text = text.replace("DIR", &folder.path().display().to_string());
+            providers.resolve(&RawConfig::from([("a", text)])).unwrap().ttl_ms
+        };
+        assert_eq!(ttl_ms("plain"), None);
+        assert_eq!(ttl_ms("${env:CARGO_PKG_NAME}"), None);
+        assert_eq!(ttl_ms("${dir:DIR:k}"), Some(70));
+        assert_eq!(ttl_ms("${dir:DIR:k}${file::x}"), Some(50));
+        raw.insert("config.providers.dir.param.ttl.ms", "soon".to_owned());
+        assert!(Providers::of(&raw).unwrap_err().contains("config.providers.dir.param.ttl.ms"));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use raccord_plugin::{Make, Plugin, PluginKind, RawConfig};
 use super::infos::{ConfigInfos, in_java_order};
 use super::registry::{NotFound, Registry};
 use super::{VersionRange, aliases, clients, converters, framework, sink, source};
-use crate::config::WorkerConfig;
+use crate::config::{Providers, WorkerConfig};
 use crate::herder::{HerderError, HerderResult};
+use crate::redaction::keep_secret;
 
 /// Validates a connector's config: the keys of Connect, of the connector, of its transforms, predicates and converters,
 /// and of the Kafka clients it overrides, and the connector's own look at the outside world.
@@ -61,6 +62,33 @@ pub async fn validate(
     infos.merge(from_clients);
     infos.merge(from_converters);
     Ok(infos)
+}
+
+/// Validates a connector's config as users write it: replaces placeholders, and shows nothing that they stand for.
+///
+/// # Errors
+/// As [`validate`], and 500 when a provider cannot give a value.
+pub async fn validate_unresolved(
+    plugins: &'static [Plugin],
+    worker: &WorkerConfig,
+    providers: &Providers,
+    plugin: Option<&str>,
+    raw: &RawConfig,
+) -> HerderResult<ConfigInfos> {
+    check_path(plugin, raw).map_err(|message| HerderError::new(400, message))?;
+    // Providers are the worker's alone; Kafka Connect leaves those of a connector out since 4.3.2.
+    let raw: RawConfig = raw
+        .iter()
+        .filter(|(key, _)| *key != "config.providers" && !key.starts_with("config.providers."))
+        .map(|(key, value)| (key.to_owned(), value.map(str::to_owned)))
+        .collect();
+    let resolved = providers.resolve(&raw).map_err(|message| match plugin {
+        None => HerderError::new(500, message),
+        Some(_) => uncaught("org.apache.kafka.common.config.ConfigException", &message),
+    })?;
+    keep_secret(resolved.secrets);
+    let infos = validate(plugins, worker, plugin, resolved.config.clone()).await?;
+    Ok(infos.redacted(&raw, &resolved.config))
 }
 
 /// What REST answers when an exception comes out of a validation: it does not look into what wraps it.

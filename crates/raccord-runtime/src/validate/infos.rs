@@ -1,11 +1,14 @@
 //! The answer of a validation: Connect's `ConfigInfos`.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
-use raccord_config::{ConfigDef, ConfigKey, ConfigValue};
+use raccord_config::{ConfigDef, ConfigKey, ConfigValue, RawConfig, Value};
 use raccord_data::java_order;
 use serde_json::json;
+
+use crate::redaction::redact;
 
 /// A key with what validation says of it.
 #[derive(Clone, Debug)]
@@ -77,6 +80,37 @@ impl ConfigInfos {
         self.configs.extend(other.configs);
         let known: HashSet<String> = self.groups.iter().cloned().collect();
         self.groups.extend(other.groups.into_iter().filter(|group| !known.contains(group)));
+    }
+
+    /// Shows placeholders instead of what they were replaced with, and no findings that could quote it: as Kafka Connect
+    /// does since 4.3.2.
+    pub(crate) fn redacted(mut self, original: &RawConfig, resolved: &RawConfig) -> Self {
+        let mut replaced = false;
+        for value in self.configs.iter_mut().filter_map(|config| config.value.as_mut()) {
+            let placeholder = original.get(&value.name);
+            if resolved.get(&value.name).is_some_and(|text| Some(text) != placeholder) {
+                replaced = true;
+                value.value = Value::String(placeholder.unwrap_or_default().to_owned());
+                value.recommended_values.clear();
+                if !value.errors.is_empty() {
+                    value.errors = vec![format!(
+                        "Invalid value for configuration '{}': the value resolved from the config provider reference \
+                         failed validation",
+                        value.name
+                    )];
+                }
+            } else {
+                for error in &mut value.errors {
+                    if let Cow::Owned(redacted) = redact(error) {
+                        *error = redacted;
+                    }
+                }
+            }
+        }
+        if replaced {
+            self.error_count = self.errors().count();
+        }
+        self
     }
 
     /// The JSON of REST.

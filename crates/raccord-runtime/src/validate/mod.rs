@@ -19,7 +19,7 @@ mod worker;
 
 pub use aliases::check_aliased;
 pub use client_keys::{Client, client_definition};
-pub use connector::{plugin_config, validate};
+pub use connector::{plugin_config, validate, validate_unresolved};
 pub use infos::{ConfigInfo, ConfigInfos};
 pub use registry::{NotFound, Registry};
 pub use version::{VersionRange, version_range};

@@ -16,7 +16,7 @@ use crate::herder::{
     ServerInfo, StatusEntry, TargetState, TaskRef,
 };
 use crate::task::TaskId;
-use crate::validate;
+use crate::validate::{self, ConfigInfos};
 
 /// `rest.request.timeout.ms` of Connect, which nobody can set.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
@@ -72,16 +72,23 @@ impl DistributedHerder {
 impl DistributedHerder {
     /// Refuses a config that is not valid, as POST and PUT do.
     async fn check_config(&self, config: &RawConfig) -> HerderResult<()> {
-        let resolved = self.resolved(config)?;
-        let infos = validate::validate(self.shared.plugins, &self.shared.config, None, resolved).await?;
+        let infos = self.validated(None, config).await?;
         match infos.first_error_text() {
             Some(text) => Err(HerderError::new(400, text)),
             None => Ok(()),
         }
     }
 
-    fn resolved(&self, config: &RawConfig) -> HerderResult<RawConfig> {
-        super::resolve(&self.shared, config).map_err(|error| HerderError::new(500, error.message()))
+    /// What validation says of a config, without what its placeholders stand for.
+    async fn validated(&self, plugin: Option<&str>, config: &RawConfig) -> HerderResult<ConfigInfos> {
+        validate::validate_unresolved(
+            self.shared.plugins,
+            &self.shared.config,
+            &self.shared.providers,
+            plugin,
+            config,
+        )
+        .await
     }
 }
 
@@ -231,10 +238,7 @@ impl Herder for DistributedHerder {
     }
 
     async fn validate(&self, plugin: &str, config: RawConfig) -> HerderResult<serde_json::Value> {
-        let resolved = self.resolved(&config)?;
-        let infos =
-            validate::validate(self.shared.plugins, &self.shared.config, Some(plugin), resolved).await?;
-        Ok(infos.to_json())
+        Ok(self.validated(Some(plugin), &config).await?.to_json())
     }
 
     async fn loggers(&self) -> HerderResult<IndexMap<String, LoggerLevel>> {

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -11,18 +12,21 @@ use raccord_plugin::{
     ConnectorContext, ConnectorEvents, Error, Make, OffsetReader, Plugin, RawConfig, Result, SinkConnector,
     SourceConnector,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::open::Opened;
-use super::run::Mail;
+use super::run::{Mail, request_id, until};
 use super::{Shared, offsets, resolve};
+use crate::config::Resolved;
 use crate::connect_json::{copy_slots, java_copy, java_map_of};
-use crate::coordinator::{ConnectorEvent, Epoch};
+use crate::coordinator::{ConnectorEvent, Epoch, Request};
 use crate::herder::TargetState;
 use crate::offset_log::NoOffsets;
 use crate::plugins;
+use crate::redaction::redact;
 use crate::task::panic_as_error;
 
 /// Orders wait for a connector that is busy; more than this means that it hangs, and it is stopped soon.
@@ -91,6 +95,7 @@ pub fn start(
         mail,
         instance: None,
         state: State::Initial,
+        reload_at: None,
     };
     let running = tokio::spawn(runner.run(start.target, received, stop.clone()));
     ConnectorHandle { orders, stop, abort: running.abort_handle() }
@@ -176,6 +181,8 @@ struct Runner {
     wishes: Arc<Wishes>,
     instance: Option<Running>,
     state: State,
+    /// When the connector is to be restarted because values of its config may be used no longer.
+    reload_at: Option<Instant>,
 }
 
 impl Runner {
@@ -187,6 +194,7 @@ impl Runner {
                 biased;
                 () = stop.cancelled() => break,
                 () = wishes.wake.notified() => self.on_wishes().await,
+                () = until(self.reload_at) => self.reload().await,
                 order = orders.recv() => match order {
                     Some(Order::Target(target)) => self.transition(target).await,
                     Some(Order::Generate) => self.generate().await,
@@ -204,13 +212,18 @@ impl Runner {
         let _ = self.mail.send(Mail::Connector(self.name.clone(), self.epoch, event)).await;
     }
 
+    /// Tells of something in the words of an error, without what config providers gave.
+    fn trace(error: &Error) -> String {
+        redact(&error.trace()).into_owned()
+    }
+
     async fn fail(&mut self, error: Error) {
         if self.state == State::Failed {
             return;
         }
         self.state = State::Failed;
         self.stop_instance().await;
-        self.tell(ConnectorEvent::Failed(error.trace())).await;
+        self.tell(ConnectorEvent::Failed(Self::trace(&error))).await;
     }
 
     async fn on_wishes(&mut self) {
@@ -246,7 +259,8 @@ impl Runner {
     }
 
     async fn start_instance(&mut self) -> Result<()> {
-        let config = resolve(&self.shared, &self.raw)?;
+        let Resolved { config, ttl_ms, .. } = resolve(&self.shared, &self.raw)?;
+        self.schedule_reload(&config, ttl_ms);
         let plugin = plugins::expect_connector(self.shared.plugins, &config)?;
         let mut running = Running { instance: Instance::new(plugin)?, plugin, config };
         let events: Arc<dyn ConnectorEvents> = self.wishes.clone();
@@ -265,7 +279,26 @@ impl Runner {
         started
     }
 
+    /// The connector is restarted when what its placeholders stand for may have changed, unless it says otherwise.
+    fn schedule_reload(&mut self, config: &RawConfig, ttl_ms: Option<u64>) {
+        let wanted = config.get("config.action.reload").is_none_or(|action| action.trim() == "restart");
+        self.reload_at = ttl_ms.filter(|_| wanted).map(|ttl_ms| {
+            tracing::info!(connector = %self.name, "Scheduling a restart of connector {} in {ttl_ms} ms", self.name);
+            Instant::now() + Duration::from_millis(ttl_ms)
+        });
+    }
+
+    /// Asks for the restart as REST does; it stops this instance, which may go on until then.
+    async fn reload(&mut self) {
+        self.reload_at = None;
+        // Nobody waits for the answer, and the worker may have ended.
+        let (reply, _) = oneshot::channel();
+        let request = Request::RestartConnector(self.name.clone());
+        let _ = self.mail.send(Mail::Request(request_id(), request, reply)).await;
+    }
+
     async fn stop_instance(&mut self) {
+        self.reload_at = None;
         let Some(mut running) = self.instance.take() else { return };
         let stopped = guarded(async {
             running.instance.stop().await;
@@ -290,7 +323,7 @@ impl Runner {
                 let tasks = tasks.into_iter().map(|task| complete(running, task)).collect();
                 ConnectorEvent::Generated { tasks, resolved: running.config.clone() }
             }
-            Err(error) => ConnectorEvent::NotGenerated(error.trace()),
+            Err(error) => ConnectorEvent::NotGenerated(Self::trace(&error)),
         };
         self.tell(event).await;
     }

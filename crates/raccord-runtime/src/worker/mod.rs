@@ -24,11 +24,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Providers, WorkerConfig};
+use crate::config::{Providers, Resolved, WorkerConfig};
 use crate::group::WorkerGroup;
 use crate::loggers::{LogLevels, Loggers};
 use crate::offset_log::TopicOffsets;
 use crate::ports::Kafka;
+use crate::redaction::keep_secret;
 
 pub use standalone::{StandaloneConnector, StandaloneHerder};
 
@@ -77,12 +78,14 @@ struct Shared {
     own_offsets: tokio::sync::Mutex<HashMap<(String, String), Weak<TopicOffsets>>>,
 }
 
-/// Replaces placeholders in a config.
+/// Replaces placeholders in a config, and keeps what they were replaced with out of all texts from now on.
 ///
 /// # Errors
 /// When a provider cannot give a value.
-fn resolve(shared: &Shared, config: &RawConfig) -> Result<RawConfig> {
-    shared.providers.resolve(config).map_err(Error::config)
+fn resolve(shared: &Shared, config: &RawConfig) -> Result<Resolved> {
+    let mut resolved = shared.providers.resolve(config).map_err(Error::config)?;
+    keep_secret(std::mem::take(&mut resolved.secrets));
+    Ok(resolved)
 }
 
 /// A worker of a cluster, with its state in Kafka topics.

@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::connector::guarded;
 use super::open::Opened;
 use super::{Shared, resolve};
+use crate::client_properties;
 use crate::herder::{HerderError, HerderResult, OffsetEntry};
+use crate::internal_topics;
 use crate::offset_log::{ConnectorOffsets, OffsetKeeper, TopicOffsets, codec};
 use crate::plugins;
 use crate::ports::{Admin, GroupOffset};
-use crate::settings;
 use crate::task::OffsetStore;
 
 /// All of it, as a REST request may take.
@@ -53,13 +54,8 @@ async fn own_topic(
     if let Some(offsets) = open.get(&key).and_then(std::sync::Weak::upgrade) {
         return Ok(offsets);
     }
-    let mut properties = settings::internal_client(&shared.config, &format!("offsets-{name}"));
-    for prefix in ["producer.override.", "consumer.override.", "admin.override."] {
-        for (key, value) in config.with_prefix(prefix) {
-            properties.insert(key, value);
-        }
-    }
-    let description = settings::own_offset_topic(&shared.config, topic);
+    let properties = client_properties::own_offsets(&shared.config, config, name);
+    let description = internal_topics::own_offset_topic(&shared.config, topic);
     let offsets = Arc::new(TopicOffsets::open(&*shared.kafka, description, &properties).await?);
     open.insert(key, Arc::downgrade(&offsets));
     Ok(offsets)
@@ -76,7 +72,7 @@ pub async fn list(
     name: &str,
     raw: &RawConfig,
 ) -> HerderResult<Vec<OffsetEntry>> {
-    let config = resolve(shared, raw).map_err(|error| internal(&error))?;
+    let config = resolve(shared, raw).map_err(|error| internal(&error))?.config;
     let plugin = plugins::expect_connector(shared.plugins, &config).map_err(|error| internal(&error))?;
     if let Make::Sink { .. } = plugin.make {
         return list_group(shared, name, &config).await.map_err(|error| {
@@ -97,7 +93,8 @@ pub async fn list(
 
 async fn list_group(shared: &Shared, name: &str, config: &RawConfig) -> Result<Vec<OffsetEntry>> {
     let admin = admin(shared, name, config)?;
-    let mut offsets = admin.group_offsets(&settings::sink_group(&shared.config, name, config)).await?;
+    let mut offsets =
+        admin.group_offsets(&client_properties::sink_group(&shared.config, config, name)).await?;
     offsets.sort_by(|left, right| left.partition.cmp(&right.partition));
     codec::sort_like_java(&mut offsets, |offset| {
         codec::topic_partition_hash(&offset.partition.topic, offset.partition.partition)
@@ -116,7 +113,7 @@ fn sink_entry(offset: GroupOffset) -> OffsetEntry {
 }
 
 fn admin(shared: &Shared, name: &str, config: &RawConfig) -> Result<Arc<dyn Admin>> {
-    shared.kafka.admin(&settings::connector_admin_client(&shared.config, name, config))
+    shared.kafka.admin(&client_properties::group_admin(&shared.config, config, name))
 }
 
 /// `PATCH` and `DELETE /connectors/{name}/offsets`: writes these offsets, or deletes all. The message of success.
@@ -127,7 +124,7 @@ pub async fn modify(
     raw: &RawConfig,
     offsets: Option<Vec<OffsetEntry>>,
 ) -> HerderResult<String> {
-    let config = resolve(shared, raw).map_err(|error| internal(&error))?;
+    let config = resolve(shared, raw).map_err(|error| internal(&error))?.config;
     let plugin = plugins::expect_connector(shared.plugins, &config).map_err(|error| internal(&error))?;
     let reset = offsets.is_none();
     let modified = async {
@@ -223,7 +220,7 @@ async fn modify_sink(
     offsets: Option<Vec<OffsetEntry>>,
 ) -> HerderResult<bool> {
     let refused = |error: Error| refused("sink", name, &error);
-    let group = settings::sink_group(&shared.config, name, config);
+    let group = client_properties::sink_group(&shared.config, config, name);
     let admin = admin(shared, name, config).map_err(refused)?;
     let reset = offsets.is_none();
     let offsets = match offsets {

@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Shared;
+use crate::client_properties;
+use crate::internal_topics;
 use crate::offset_log::{FileOffsets, OffsetKeeper, TopicOffsets};
 use crate::ports::{CompactedLog, LogRecord, LogTopic};
-use crate::settings;
 
 /// Fetches on their way from a consumer to the coordinator.
 const BATCHES_MAX: usize = 16;
@@ -54,7 +55,7 @@ pub struct Stream {
 pub async fn open(shared: &Shared, storage: &Storage) -> Result<(Arc<Opened>, Stream, Stream)> {
     let complaints = Complaints::new(shared);
     let cluster_id = until_answered(&complaints, || async {
-        let admin = shared.kafka.admin(&settings::admin_client(&shared.config))?;
+        let admin = shared.kafka.admin(&client_properties::internal(&shared.config, "shared-admin"))?;
         admin.cluster_id().await
     });
     let (cluster_id, config, status, offsets, own_offsets_topics) = match storage {
@@ -63,12 +64,12 @@ pub async fn open(shared: &Shared, storage: &Storage) -> Result<(Arc<Opened>, St
                 cluster_id,
                 until_answered(&complaints, || open_log(
                     shared,
-                    settings::config_topic(&shared.config),
+                    internal_topics::config_topic(&shared.config),
                     "configs"
                 )),
                 until_answered(&complaints, || open_log(
                     shared,
-                    settings::status_topic(&shared.config),
+                    internal_topics::status_topic(&shared.config),
                     "statuses"
                 )),
                 until_answered(&complaints, || open_offsets(shared)),
@@ -88,7 +89,7 @@ pub async fn open(shared: &Shared, storage: &Storage) -> Result<(Arc<Opened>, St
 }
 
 async fn open_log(shared: &Shared, topic: LogTopic, client: &str) -> Result<(Arc<dyn CompactedLog>, Stream)> {
-    let properties = settings::internal_client(&shared.config, client);
+    let properties = client_properties::internal(&shared.config, client);
     let (sender, mut records) = mpsc::channel(BATCHES_MAX);
     let mut initial = Vec::new();
     let log = {
@@ -109,8 +110,8 @@ async fn open_log(shared: &Shared, topic: LogTopic, client: &str) -> Result<(Arc
 }
 
 async fn open_offsets(shared: &Shared) -> Result<Arc<dyn OffsetKeeper>> {
-    let topic = settings::offset_topic(&shared.config);
-    let properties: RawConfig = settings::internal_client(&shared.config, "offsets");
+    let topic = internal_topics::offset_topic(&shared.config);
+    let properties: RawConfig = client_properties::internal(&shared.config, "offsets");
     Ok(Arc::new(TopicOffsets::open(&*shared.kafka, topic, &properties).await?))
 }
 

@@ -261,7 +261,8 @@ async fn pause(wait_ms: Option<u64>) {
     }
 }
 
-async fn until(at: Option<tokio::time::Instant>) {
+/// Waits for a time; for ever when there is none.
+pub async fn until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -13,6 +13,7 @@ use super::{Shared, offsets, resolve};
 use crate::coordinator::{Epoch, TaskNews};
 use crate::offset_log::NoOffsets;
 use crate::plugins;
+use crate::redaction::redact;
 use crate::task::{self, OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget};
 
 /// News of one task on their way to the coordinator.
@@ -81,7 +82,7 @@ pub fn start(shared: Arc<Shared>, opened: Arc<Opened>, start: Start, mail: mpsc:
             Ok(spec) => spec,
             Err(error) => {
                 tracing::error!(trace = error.trace(), "Failed to start task {}", teller.id);
-                return teller.tell(TaskNews::Failed(error.trace())).await;
+                return teller.tell(TaskNews::Failed(redact(&error.trace()).into_owned())).await;
             }
         };
         attend(spec, orders, &mut news, &teller).await;
@@ -156,7 +157,7 @@ fn translate(event: Option<TaskEvent>) -> (TaskNews, bool) {
         Some(TaskEvent::Running) => (TaskNews::Running, false),
         Some(TaskEvent::Paused) => (TaskNews::Paused, false),
         Some(TaskEvent::Topic(topic)) => (TaskNews::Topic(topic), false),
-        Some(TaskEvent::Failed(error)) => (TaskNews::Failed(error.trace()), true),
+        Some(TaskEvent::Failed(error)) => (TaskNews::Failed(redact(&error.trace()).into_owned()), true),
         Some(TaskEvent::Stopped) | None => (TaskNews::Stopped, true),
     }
 }
@@ -167,8 +168,8 @@ async fn prepare(
     start: Start,
     events: mpsc::Sender<(TaskId, TaskEvent)>,
 ) -> Result<TaskSpec> {
-    let connector_config = resolve(shared, &start.connector_config)?;
-    let task_config = resolve(shared, &start.task_config)?;
+    let connector_config = resolve(shared, &start.connector_config)?.config;
+    let task_config = resolve(shared, &start.task_config)?.config;
     let plugin = plugins::expect_connector(shared.plugins, &connector_config)?;
     let name = start.id.connector.clone();
     if too_many(&connector_config, start.tasks as usize) {

@@ -106,8 +106,9 @@ async fn check_validations(scenario: &str, at_least: usize) {
         };
         let theirs = comparable(exchange["body"].clone());
         let remembered = theirs["message"].as_str().is_some_and(|text| text.contains(REMEMBERED));
-        // Cast checks its keys by a validator of its own, which the dump does not tell.
+        // Cast and ReplaceField check keys by validators of their own, which the dump does not tell.
         let own_check = exchange["sent"]["transforms.t.spec"] == "nonsense"
+            || exchange["sent"]["transforms.t.renames"] == "a:b,c"
             || (exchange["sent"]["transforms.t.type"] == "org.apache.kafka.connect.transforms.Cast$Value"
                 && exchange["sent"].get("transforms.t.spec").is_none());
         let Some(config) = raw(&exchange["sent"]).filter(|_| !remembered && !own_check) else { continue };
@@ -134,6 +135,18 @@ async fn validations_are_those_of_the_real_worker() {
 #[tokio::test]
 async fn validations_with_plugins_are_those_of_the_real_worker() {
     check_validations("validate-plugins", 60).await;
+}
+
+#[tokio::test]
+async fn validations_of_transforms_with_mistakes_are_those_of_the_real_worker() {
+    check_validations("validate-transforms-mistakes", 30).await;
+    check_validations("validate-predicates", 12).await;
+}
+
+#[tokio::test]
+async fn validations_of_header_converters_and_overrides_are_those_of_the_real_worker() {
+    check_validations("validate-header-converters", 11).await;
+    check_validations("overrides-all", 4).await;
 }
 
 #[tokio::test]

@@ -1,23 +1,31 @@
-//! JAAS configuration files: entries of login modules, in the syntax of `javax.security.auth.login.Configuration`.
+//! JAAS configurations: login modules with options, in the syntax of `javax.security.auth.login.Configuration`. Files
+//! hold named entries of them; Kafka's `sasl.jaas.config` is a single one.
 
 use std::collections::HashMap;
 use std::iter::Peekable;
 
 /// What a module's outcome means for the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flag {
+pub enum Flag {
+    /// It must succeed; the others are asked all the same.
     Required,
+    /// It must succeed, and nobody else is asked when it does not.
     Requisite,
+    /// When it succeeds nobody else is asked.
     Sufficient,
+    /// Its outcome does not matter.
     Optional,
 }
 
 /// A login module of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Module {
-    pub(super) class: String,
-    pub(super) flag: Flag,
-    pub(super) options: HashMap<String, String>,
+pub struct Module {
+    /// The Java class.
+    pub class: String,
+    /// What its outcome means.
+    pub flag: Flag,
+    /// What it is told; may hold passwords.
+    pub options: HashMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +34,11 @@ enum Token {
     Mark(char),
 }
 
-/// Entries in order.
+/// The entries of a file in order.
 ///
 /// # Errors
-/// What is wrong, in words.
-pub(super) fn parse(text: &str) -> Result<Vec<(String, Vec<Module>)>, String> {
+/// What is wrong, in words; may quote the text.
+pub fn parse(text: &str) -> Result<Vec<(String, Vec<Module>)>, String> {
     let mut tokens = tokens(text)?.into_iter().peekable();
     let mut entries = Vec::new();
     while tokens.peek().is_some() {
@@ -44,6 +52,21 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, Vec<Module>)>, String> {
         entries.push((name, modules));
     }
     Ok(entries)
+}
+
+/// The login module of a `sasl.jaas.config`.
+///
+/// # Errors
+/// What is wrong, in words that quote nothing, since the text holds passwords.
+pub fn parse_module(text: &str) -> Result<Module, &'static str> {
+    const FORM: &str =
+        "it is not of the form `CLASS required option=\"value\" ...;` (is a quote or the semicolon missing?)";
+    let mut tokens = tokens(text).map_err(|_| FORM)?.into_iter().peekable();
+    let module = module(&mut tokens).map_err(|_| FORM)?;
+    match tokens.peek() {
+        None => Ok(module),
+        Some(_) => Err("it has more than one login module"),
+    }
 }
 
 fn module(tokens: &mut Peekable<impl Iterator<Item = Token>>) -> Result<Module, String> {
@@ -131,6 +154,22 @@ fn quoted(text: &str, quote: char) -> Result<(String, &str), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_a_single_module_and_quotes_nothing_when_it_cannot() {
+        let module = parse_module(
+            r#"org.apache.kafka.common.security.scram.ScramLoginModule required username="al=ice" password="s\"e;c" ;"#,
+        )
+        .unwrap();
+        assert_eq!(module.options["username"], "al=ice");
+        assert_eq!(module.options["password"], "s\"e;c");
+        for bad in
+            ["", "X", "X required pass word;", "X required p=\"pa55", "X required p=pa55", "X never p=pa55;"]
+        {
+            assert!(!parse_module(bad).unwrap_err().contains("pa55"), "{bad}");
+        }
+        assert!(parse_module("X required; Y required;").unwrap_err().contains("more than one"));
+    }
 
     #[test]
     fn reads_entries() {

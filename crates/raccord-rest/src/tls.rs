@@ -3,21 +3,14 @@
 //! If any key with the listeners' prefix (`listeners.https.` or `admin.listeners.https.`) is set, only keys with the
 //! prefix count; else the worker's plain `ssl.*` keys do.
 
-mod der;
-mod ec;
-mod jks;
-mod pem;
-mod store;
-
 use std::sync::Arc;
 
+use raccord_keystore::Keys;
 use raccord_plugin::{Error, RawConfig};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{ServerConfig, SupportedProtocolVersion};
-
-use store::Keys;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// The config of listeners whose keys have this prefix.
 ///
@@ -27,7 +20,10 @@ pub fn server_config(worker: &RawConfig, prefix: &str) -> Result<Arc<ServerConfi
     let keys = Keys::pick(worker, prefix);
     let provider = Arc::new(provider(&keys)?);
     let verifier = client_verifier(&keys, &provider)?;
-    let identity = store::identity(&keys)?;
+    let identity = raccord_keystore::identity(&keys)?.ok_or_else(|| {
+        Error::config(format!("a listener is https, but {} is not set", keys.name("ssl.keystore.location")))
+            .hint("give a key store (JKS, PKCS12 or PEM) with the server's private key and certificate")
+    })?;
     let wrong = |error: rustls::Error| {
         Error::config(format!("{} cannot be used for https: {error}", keys.name("ssl.keystore.location")))
             .hint("the key store must hold a private key with its certificate chain, the server's own first")
@@ -108,7 +104,7 @@ fn client_verifier(
         return Err(Error::config(format!("{} has {wanted:?}", keys.name(key)))
             .hint("use none, requested or required"));
     }
-    let roots = Arc::new(store::roots(keys)?);
+    let roots = Arc::new(roots(keys)?);
     let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
     let builder = if wanted == "requested" { builder.allow_unauthenticated() } else { builder };
     builder.build().map_err(|error| {
@@ -118,4 +114,23 @@ fn client_verifier(
         ))
         .hint("the trust store must hold the certificates of the authorities that sign clients")
     })
+}
+
+/// All certificates of the trust store.
+fn roots(keys: &Keys<'_>) -> Result<RootCertStore, Error> {
+    let (name, trusted) = raccord_keystore::trusted(keys)?.ok_or_else(|| {
+        Error::config(format!(
+            "{} is set, but {} is not",
+            keys.name("ssl.client.auth"),
+            keys.name("ssl.truststore.location")
+        ))
+        .hint("give a trust store with the certificates of the authorities that sign clients")
+    })?;
+    let mut roots = RootCertStore::empty();
+    for certificate in trusted {
+        roots.add(certificate).map_err(|error| {
+            Error::config(format!("{name} has a certificate that cannot be trusted: {error}"))
+        })?;
+    }
+    Ok(roots)
 }

@@ -1,14 +1,14 @@
-//! Key stores and trust stores: which keys name them, and what is in them.
+//! Which keys name a store, and what is in it.
 //!
 //! The format of a file is told by its first bytes rather than by `ssl.keystore.type`: Java itself opens PKCS#12 files
 //! under the name JKS, its default, so the key seldom says the truth.
 
+use std::fmt;
 use std::path::Path;
 
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
 use raccord_plugin::{Error, RawConfig};
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::{ec, jks, pem};
 
@@ -16,32 +16,46 @@ use super::{ec, jks, pem};
 const MAX_STORE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The `ssl.*` keys that count.
-pub(super) struct Keys<'a> {
-    worker: &'a RawConfig,
+pub struct Keys<'a> {
+    config: &'a RawConfig,
     prefix: &'a str,
 }
 
 impl<'a> Keys<'a> {
+    /// The keys without a prefix.
+    pub fn plain(config: &'a RawConfig) -> Self {
+        Self { config, prefix: "" }
+    }
+
     /// Those with the prefix if there is any, else the plain ones.
-    pub(super) fn pick(worker: &'a RawConfig, prefix: &'a str) -> Self {
-        let prefixed = worker.iter().any(|(key, _)| key.starts_with(prefix));
-        Self { worker, prefix: if prefixed { prefix } else { "" } }
+    pub fn pick(config: &'a RawConfig, prefix: &'a str) -> Self {
+        let prefixed = config.iter().any(|(key, _)| key.starts_with(prefix));
+        Self { config, prefix: if prefixed { prefix } else { "" } }
     }
 
     /// The full name of a key, for messages.
-    pub(super) fn name(&self, key: &str) -> String {
+    pub fn name(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&'a str> {
-        self.worker.get(&self.name(key)).filter(|value| !value.trim().is_empty())
+    /// The value of a key; none when it is blank.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.config.get(&self.name(key)).filter(|value| !value.trim().is_empty())
     }
 }
 
-/// What the server proves who it is with.
-pub(super) struct Identity {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
+/// What one proves with who one is.
+pub struct Identity {
+    /// The own certificate, then those that vouch for it.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key of the own certificate.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({} certificates)", self.chain.len())
+    }
 }
 
 /// What a store holds.
@@ -51,18 +65,21 @@ pub(super) struct Contents {
     pub(super) trusted: Vec<CertificateDer<'static>>,
 }
 
-/// The first private key of the key store with its chain, in a form that can be used.
-pub(super) fn identity(keys: &Keys<'_>) -> Result<Identity, Error> {
-    let mut identity = stored_identity(keys)?;
+/// The first private key of the key store with its chain, in a form that can be used; none when no key store is given.
+///
+/// # Errors
+/// Config, naming the key and the remedy.
+pub fn identity(keys: &Keys<'_>) -> Result<Option<Identity>, Error> {
+    let Some(mut identity) = stored_identity(keys)? else { return Ok(None) };
     if let (PrivateKeyDer::Pkcs8(key), Some(own)) = (&identity.key, identity.chain.first())
         && let Some(complete) = ec::with_public_key(key.secret_pkcs8_der(), own)
     {
         identity.key = PrivatePkcs8KeyDer::from(complete).into();
     }
-    Ok(identity)
+    Ok(Some(identity))
 }
 
-fn stored_identity(keys: &Keys<'_>) -> Result<Identity, Error> {
+fn stored_identity(keys: &Keys<'_>) -> Result<Option<Identity>, Error> {
     let key_password = keys.get("ssl.key.password");
     if let Some(key) = keys.get("ssl.keystore.key") {
         require_pem(keys, "ssl.keystore.type", "ssl.keystore.key")?;
@@ -75,51 +92,42 @@ fn stored_identity(keys: &Keys<'_>) -> Result<Identity, Error> {
             .hint("give both the key and its certificate chain")
         })?;
         let wrong = |name: &str, text: String| Error::config(format!("{}: {text}", keys.name(name)));
-        return Ok(Identity {
+        return Ok(Some(Identity {
             key: pem::key(key.as_bytes(), key_password).map_err(|text| wrong("ssl.keystore.key", text))?,
             chain: pem::certificates(chain.as_bytes())
                 .map_err(|text| wrong("ssl.keystore.certificate.chain", text))?,
-        });
+        }));
     }
-    let Some(location) = keys.get("ssl.keystore.location") else {
-        return Err(Error::config(format!(
-            "a listener is https, but {} is not set",
-            keys.name("ssl.keystore.location")
-        ))
-        .hint("give a key store (JKS, PKCS12 or PEM) with the server's private key and certificate"));
-    };
+    let Some(location) = keys.get("ssl.keystore.location") else { return Ok(None) };
     let name = keys.name("ssl.keystore.location");
     let contents = open(&name, location, keys.get("ssl.keystore.password"), key_password, true)?;
-    contents.identity.ok_or_else(|| {
-        Error::config(format!("{name}: {location} has no private key with a certificate"))
-            .hint("a key store for https needs both; is it a trust store?")
-    })
+    match contents.identity {
+        Some(identity) => Ok(Some(identity)),
+        None => Err(Error::config(format!("{name}: {location} has no private key with a certificate"))
+            .hint("a key store needs both; is it a trust store?")),
+    }
 }
 
-/// All certificates of the trust store.
-pub(super) fn roots(keys: &Keys<'_>) -> Result<RootCertStore, Error> {
-    let (name, trusted) = if let Some(text) = keys.get("ssl.truststore.certificates") {
+/// All certificates of the trust store, and the key that names it; none when no trust store is given.
+///
+/// # Errors
+/// Config, naming the key and the remedy.
+pub fn trusted(keys: &Keys<'_>) -> Result<Option<(String, Vec<CertificateDer<'static>>)>, Error> {
+    if let Some(text) = keys.get("ssl.truststore.certificates") {
         require_pem(keys, "ssl.truststore.type", "ssl.truststore.certificates")?;
         let name = keys.name("ssl.truststore.certificates");
         let trusted =
             pem::certificates(text.as_bytes()).map_err(|text| Error::config(format!("{name}: {text}")))?;
-        (name, trusted)
-    } else {
-        let name = keys.name("ssl.truststore.location");
-        let Some(location) = keys.get("ssl.truststore.location") else {
-            return Err(Error::config(format!("{} is set, but {name} is not", keys.name("ssl.client.auth")))
-                .hint("give a trust store with the certificates of the authorities that sign clients"));
-        };
-        let contents = open(&name, location, keys.get("ssl.truststore.password"), None, false)?;
-        (name, contents.trusted)
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in trusted {
-        roots.add(certificate).map_err(|error| {
-            Error::config(format!("{name} has a certificate that cannot be trusted: {error}"))
-        })?;
+        return Ok(Some((name, trusted)));
     }
-    Ok(roots)
+    let Some(location) = keys.get("ssl.truststore.location") else { return Ok(None) };
+    let name = keys.name("ssl.truststore.location");
+    let contents = open(&name, location, keys.get("ssl.truststore.password"), None, false)?;
+    if contents.trusted.is_empty() {
+        return Err(Error::config(format!("{name}: {location} has no trusted certificates"))
+            .hint("import the authority's certificate: keytool -importcert -file ca.pem -keystore <file>"));
+    }
+    Ok(Some((name, contents.trusted)))
 }
 
 fn require_pem(keys: &Keys<'_>, type_key: &str, key: &str) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 //! for lying in a file of the operator's.
 
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use super::der::Elements;
 use super::store::{Contents, Identity};
