@@ -1,9 +1,8 @@
 //! What all clients share: where librdkafka's log and errors go, and how they log in.
 #![allow(unsafe_code)]
 
-use std::sync::Arc;
-
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;

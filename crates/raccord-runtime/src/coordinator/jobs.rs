@@ -387,6 +387,7 @@ impl Coordinator {
             tracing::debug!(connector = %name, "the task configs are the same as before");
             return;
         }
+        self.publishing.insert(name.clone(), resolved.clone());
         let count = tasks.len();
         if tasks.is_empty() {
             self.write_commit(name, 0);

@@ -90,6 +90,8 @@ pub struct Coordinator {
     restarts: BTreeMap<String, RestartRequest>,
     /// The resolved config with which tasks were last compared, by connector: tells that a secret has changed.
     resolved: BTreeMap<String, RawConfig>,
+    /// The resolved config from which the task configs were made that are being written, by connector.
+    publishing: BTreeMap<String, RawConfig>,
     last_epoch: Epoch,
     effects: VecDeque<Effect>,
 }
@@ -115,6 +117,7 @@ impl Coordinator {
             task_restarts: BTreeMap::new(),
             restarts: BTreeMap::new(),
             resolved: BTreeMap::new(),
+            publishing: BTreeMap::new(),
             last_epoch: 0,
             effects: VecDeque::new(),
         }
@@ -237,7 +240,10 @@ impl Coordinator {
             // What runs is compared with its target after every event.
             Change::Target(_) => {}
             Change::Tasks(name) => {
-                self.resolved.remove(&name);
+                match self.publishing.remove(&name) {
+                    Some(resolved) => drop(self.resolved.insert(name.clone(), resolved)),
+                    None => drop(self.resolved.remove(&name)),
+                }
                 self.on_tasks_changed(&name);
             }
             Change::SessionKey => {}
@@ -255,6 +261,7 @@ impl Coordinator {
         self.group.rejoin = true;
         self.restarts.remove(name);
         self.resolved.remove(name);
+        self.publishing.remove(name);
         self.stop_connector_instance(name);
         for id in self.local_tasks_of(name) {
             self.stop_task_instance(&id);

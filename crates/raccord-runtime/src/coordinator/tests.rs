@@ -239,16 +239,21 @@ fn unchanged_task_configs_are_not_written_but_a_changed_secret_is_noticed() {
     bench.running("c");
     let written = bench.written.len();
     let tasks = || vec![RawConfig::from([("n", "0")])];
-    let resolved = |secret: &str| RawConfig::from([("name", "c"), ("password", secret)]);
-    let generate = |bench: &mut Bench, secret: &str| {
+    // What the tasks that run were made from.
+    let before = bench.coordinator.config.connector("c").unwrap().as_ref().clone();
+    let generate = |bench: &mut Bench, secret: Option<&str>| {
+        let mut resolved = before.clone();
+        if let Some(secret) = secret {
+            resolved.insert("password", secret.to_owned());
+        }
         bench.connector("c", ConnectorEvent::ReconfigurationRequested);
-        bench.connector("c", ConnectorEvent::Generated { tasks: tasks(), resolved: resolved(secret) });
+        bench.connector("c", ConnectorEvent::Generated { tasks: tasks(), resolved });
         bench.written.len() - written
     };
-    assert_eq!(generate(&mut bench, "old"), 0);
-    assert_eq!(generate(&mut bench, "old"), 0);
-    assert_eq!(generate(&mut bench, "new"), 2);
-    assert_eq!(generate(&mut bench, "new"), 2);
+    assert_eq!(generate(&mut bench, None), 0);
+    assert_eq!(generate(&mut bench, Some("new")), 2);
+    assert_eq!(generate(&mut bench, Some("new")), 2);
+    assert_eq!(generate(&mut bench, Some("newer")), 4);
 }
 
 #[test]
