@@ -10,9 +10,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use fancy_regex::Regex;
-use raccord_config::invalid_value;
 use raccord_config::properties::{self, FILE_BYTES_MAX};
+use raccord_config::{JavaRegex, invalid_value};
 use raccord_plugin::RawConfig;
 
 use crate::placeholders::Placeholder;
@@ -56,7 +55,7 @@ enum Provider {
     /// Files of folders.
     Directory(AllowedPaths),
     /// Variables of the environment whose whole name matches.
-    Environment(Option<Regex>),
+    Environment(Option<JavaRegex>),
 }
 
 /// Folders and files below which a provider may read; nothing means everywhere.
@@ -81,9 +80,7 @@ impl Providers {
                 Some("Directory") => Provider::Directory(allowed()?),
                 Some("EnvVar") => Provider::Environment(match params.get("allowlist.pattern") {
                     None => None,
-                    Some(pattern) => {
-                        Some(Regex::new(&format!("^(?:{pattern})$")).map_err(|error| error.to_string())?)
-                    }
+                    Some(pattern) => Some(JavaRegex::new(pattern).map_err(|error| error.to_string())?),
                 }),
                 _ => {
                     return Err(format!(
@@ -171,7 +168,7 @@ impl Provider {
                 Err(format!("Path is not supported for EnvVarConfigProvider, invalid value '{path}'"))
             }
             Self::Environment(allowed) => {
-                let allowed = allowed.as_ref().is_none_or(|regex| regex.is_match(key).unwrap_or(false));
+                let allowed = allowed.as_ref().is_none_or(|regex| regex.full_match(key).unwrap_or(false));
                 Ok(std::env::var(key).ok().filter(|_| allowed))
             }
             _ if path.is_empty() => Ok(None),

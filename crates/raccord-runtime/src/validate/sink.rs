@@ -1,8 +1,7 @@
 //! What Connect checks of a sink beyond single keys.
 
-use fancy_regex::Regex;
 use indexmap::IndexMap;
-use raccord_config::{AnyClass, ConfigValue, Type, Value};
+use raccord_config::{AnyClass, ConfigValue, JavaRegex, Type, Value};
 use raccord_plugin::RawConfig;
 
 use super::connector::unknown;
@@ -67,7 +66,7 @@ fn topic_list(text: &str) -> Vec<String> {
 
 /// Whether the whole text matches; a regex that is none has its own finding.
 fn matches_whole(regex: &str, text: &str) -> bool {
-    Regex::new(&format!("^(?:{regex})$")).is_ok_and(|regex| regex.is_match(text).unwrap_or(false))
+    JavaRegex::new(regex).is_ok_and(|regex| regex.full_match(text).unwrap_or(false))
 }
 
 /// The sink's consumer group must not be the workers'.
