@@ -50,6 +50,13 @@ pub const ALLOWANCES: &[Allowance] = &[
     },
     Allowance {
         kind: Kind::OnPurpose,
+        what: "an abstract class is no plugin",
+        covers: |_, exchange| {
+            exchange.body.as_ref().is_some_and(|body| body["message"] == "Instantiation error")
+        },
+    },
+    Allowance {
+        kind: Kind::OnPurpose,
         what: "validations do not show what config providers gave",
         covers: |recording, exchange| {
             let shown = exchange.body.as_ref().map(ToString::to_string).unwrap_or_default();

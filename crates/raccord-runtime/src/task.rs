@@ -256,7 +256,10 @@ async fn run(spec: TaskSpec, mut lifecycle: Lifecycle) {
     } else {
         match spec.plugin.make {
             Make::Source { task, .. } => catch_panic(crate::source::run(spec, task, &mut lifecycle)).await,
-            Make::Sink { task, .. } => catch_panic(crate::sink::run(spec, task, &mut lifecycle)).await,
+            // Boxed: once for a task, and larger than others' stacks should have to hold.
+            Make::Sink { task, .. } => {
+                Box::pin(catch_panic(crate::sink::run(spec, task, &mut lifecycle))).await
+            }
             _ => Err(Error::config(format!("{} is no connector", spec.plugin.class))),
         }
     };

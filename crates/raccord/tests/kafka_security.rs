@@ -13,6 +13,14 @@ use live::{Worker, wait_for};
 use secured::{Kafka, Listener, PASSWORD, TokenServer};
 use serde_json::json;
 
+type Keys = Vec<(&'static str, String)>;
+
+/// A way into Kafka: its name, the listener, and the worker's keys for it.
+type Way = (&'static str, Listener, Keys);
+
+/// What is tried in vain: its name, the way that it is like, other keys, and words of the message.
+type Refused = (&'static str, usize, Keys, &'static [&'static str]);
+
 /// The worker's keys with the same for the clients of its connectors.
 fn for_all_clients(keys: &[(&str, String)]) -> Vec<(String, String)> {
     ["", "producer.", "consumer."]
@@ -65,7 +73,7 @@ fn every_way_into_kafka_works_and_refusals_are_clear() {
     let tokens = TokenServer::start();
     let pem = |name: &str| fs::read_to_string(kafka.path(name)).unwrap();
     let text = |value: &str| value.to_owned();
-    let ways: Vec<(&str, Listener, Vec<(&str, String)>)> = vec![
+    let ways: Vec<Way> = vec![
         (
             "tls",
             Listener::Ssl,
@@ -142,30 +150,30 @@ fn every_way_into_kafka_works_and_refusals_are_clear() {
 }
 
 /// Workers that are not let in end, and say what to do.
-fn refused_workers(kafka: &Kafka, ways: &[(&str, Listener, Vec<(&str, String)>)]) {
-    let cases: [(&str, usize, &[(&str, String)], &[&str]); 4] = [
+fn refused_workers(kafka: &Kafka, ways: &[Way]) {
+    let cases: [Refused; 4] = [
         (
             "wrong-password",
             1,
-            &[("sasl.jaas.config", secured::plain("alice", "wr0ng-pa55"))],
+            vec![("sasl.jaas.config", secured::plain("alice", "wr0ng-pa55"))],
             &["Authentication failed", "sasl.jaas.config"],
         ),
         (
             "untrusted",
             2,
-            &[("ssl.truststore.certificates", fs::read_to_string(kafka.path("other-ca.pem")).unwrap())],
+            vec![("ssl.truststore.certificates", fs::read_to_string(kafka.path("other-ca.pem")).unwrap())],
             &["certificate verify failed", "ssl.truststore.location"],
         ),
         (
             "wrong-mechanism",
             1,
-            &[("sasl.mechanism", "SCRAM-SHA-256".to_owned())],
+            vec![("sasl.mechanism", "SCRAM-SHA-256".to_owned())],
             &["SCRAM-SHA-256", "set sasl.mechanism"],
         ),
         (
             "wrong-client-secret",
             4,
-            &[("sasl.jaas.config", secured::oauth("clientId=\"me\" clientSecret=\"wr0ng-pa55\""))],
+            vec![("sasl.jaas.config", secured::oauth("clientId=\"me\" clientSecret=\"wr0ng-pa55\""))],
             &["status 401", "invalid_client", "sasl.jaas.config"],
         ),
     ];
@@ -174,9 +182,9 @@ fn refused_workers(kafka: &Kafka, ways: &[(&str, Listener, Vec<(&str, String)>)]
         .map(|(name, way, changes, expect)| {
             let (_, listener, keys) = &ways[*way];
             let mut keys = keys.clone();
-            for (key, value) in *changes {
+            for (key, value) in changes {
                 keys.retain(|(known, _)| known != key);
-                keys.push((*key, value.clone()));
+                keys.push((key, value.clone()));
             }
             (start(&kafka.path(name), &kafka.address(*listener), name, &keys), *name, *expect)
         })
