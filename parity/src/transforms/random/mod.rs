@@ -21,7 +21,7 @@ use super::{Oracle, answer, differs};
 #[allow(clippy::print_stdout)] // A command-line program's report.
 pub fn run(seed: u64, count: u64) -> Result<bool> {
     let mut oracle = Oracle::start()?;
-    let (mut records, mut refused, mut unreadable, mut failing) = (0, 0, 0, Vec::new());
+    let (mut records, mut failed, mut refused, mut unreadable, mut failing) = (0, 0, 0, 0, Vec::new());
     for seed in seed..seed + count {
         let request = request(seed);
         let expect = oracle.ask(&request)?;
@@ -30,6 +30,8 @@ pub fn run(seed: u64, count: u64) -> Result<bool> {
             continue;
         }
         records += request["records"].as_array().map_or(0, Vec::len);
+        let results = expect["results"].as_array().into_iter().flatten();
+        failed += results.filter(|result| result.get("error").is_some()).count();
         refused += u64::from(expect.get("error").is_some());
         if difference(&request, &expect).is_some() {
             let request =
@@ -41,7 +43,7 @@ pub fn run(seed: u64, count: u64) -> Result<bool> {
     }
     println!(
         "{count} chains, {refused} of them refused, {unreadable} with records that Java cannot hold, {records} \
-         records, {} differences",
+         records, {failed} of them refused, {} differences",
         failing.len()
     );
     Ok(failing.is_empty())
