@@ -84,7 +84,7 @@ fn random() {
 #[test]
 fn a_year_of_two_digits_lies_in_the_last_eighty_years_or_the_next_twenty() {
     let format = SimpleDateFormat::new("yy").unwrap();
-    let year = |text| {
+    let year = |text: &str| {
         let ms = format.parse(text).unwrap();
         SimpleDateFormat::new("yyyy").unwrap().format(ms).parse::<i32>().unwrap()
     };
