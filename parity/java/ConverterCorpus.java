@@ -3,7 +3,9 @@
 // Writes what Kafka Connect's own converters make of a corpus of inputs, one JSON object per line:
 //
 //   javac -cp 'KAFKA_JARS/*' -d CLASSES parity/java/*.java
-//   java -cp 'CLASSES:KAFKA_JARS/*' ConverterCorpus parity/recorded/converters
+//   java -cp 'CLASSES:KAFKA_JARS/*' ConverterCorpus parity/recorded/converters [SEED COUNT]
+//
+// with SEED only random inputs, as many rounds of them as COUNT says.
 //
 // A line holds: converter (class), config, op, in, and out or error.
 //   op "encode"         in {schema, value}  -> out {bytes}            Converter.fromConnectData
@@ -57,6 +59,8 @@ import org.apache.kafka.connect.storage.StringConverter;
 
 public class ConverterCorpus extends Description {
     static final long SEED = 4_3_1L;
+    static long seed = SEED;
+    static int count = 140;
     static BufferedWriter out;
     static final Set<String> written = new LinkedHashSet<>();
 
@@ -78,12 +82,21 @@ public class ConverterCorpus extends Description {
 
     static void write(String[] args) throws Exception {
         Path folder = Path.of(args[0]);
+        Files.createDirectories(folder);
+        if (args.length > 1) {
+            seed = Long.parseLong(args[1]);
+            count = Integer.parseInt(args[2]);
+            section(folder, "json-random", ConverterCorpus::jsonRandom);
+            section(folder, "header-random", ConverterCorpus::headersRandom);
+            return;
+        }
         section(folder, "string", ConverterCorpus::strings);
         section(folder, "primitives", ConverterCorpus::primitives);
         section(folder, "json-encode", ConverterCorpus::jsonEncode);
         section(folder, "json-decode", ConverterCorpus::jsonDecode);
         section(folder, "json-random", ConverterCorpus::jsonRandom);
         section(folder, "header", ConverterCorpus::headers);
+        section(folder, "header-random", ConverterCorpus::headersRandom);
     }
 
     interface Part {
@@ -495,12 +508,18 @@ public class ConverterCorpus extends Description {
 
     /** Random records there and back, and their texts with a random byte changed. */
     static void jsonRandom() throws Exception {
-        Random random = new Random(SEED);
-        for (int i = 0; i < 70; i++) {
+        Random random = new Random(seed);
+        for (int i = 0; i < count; i++) {
             Schema schema = randomSchema(random, 3);
             SchemaAndValue sv = new SchemaAndValue(schema, randomValue(random, schema, false));
             for (Map<String, String> config : JSON_CONFIGS) {
                 Map<String, String> full = with(config, "decimal.format", random.nextBoolean() ? "NUMERIC" : "BASE64");
+                if (random.nextInt(3) == 0)
+                    full = with(full, "replace.null.with.default", String.valueOf(random.nextBoolean()));
+                // Each reads what the other wrote, and with a schema of its own.
+                if (random.nextInt(4) == 0)
+                    full = with(full, "schema.content", new String(new JsonConverter() {{ configure(Map.of("schemas.enable", "true"), false); }}
+                        .asJsonSchema(schema).toString().getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8));
                 byte[] bytes = encode(new JsonConverter(), full, sv);
                 if (bytes == null)
                     continue;
@@ -644,6 +663,21 @@ public class ConverterCorpus extends Description {
             decodeHeader(json, Map.of(), s.getBytes(StandardCharsets.UTF_8));
             decodeHeader(json, Map.of("schemas.enable", "false"), s.getBytes(StandardCharsets.UTF_8));
             decodeHeader(text, Map.of(), s.getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    /** Random values as headers, and random texts that look like them. */
+    static void headersRandom() throws Exception {
+        Random random = new Random(seed);
+        HeaderConverter simple = new SimpleHeaderConverter();
+        String[] parts = {"[", "]", "{", "}", ",", ":", "\"", "\\", " ", "1", "-", "2.5", "1e3", "true", "false", "null", "a", "2020-01-02", "10:11:12.123Z", "2020-01-02T10:11:12.123Z", "T", ".", "99999999999", "0x1", "NaN", "\u00e9", "\\n"};
+        for (int i = 0; i < count * 8; i++) {
+            Schema schema = randomSchema(random, 2);
+            encodeHeader(simple, Map.of(), new SchemaAndValue(random.nextInt(4) == 0 ? null : schema, randomValue(random, schema, false)));
+            StringBuilder text = new StringBuilder();
+            for (int n = 1 + random.nextInt(8); n > 0; n--)
+                text.append(parts[random.nextInt(parts.length)]);
+            decodeHeader(simple, Map.of(), text.toString().getBytes(StandardCharsets.UTF_8));
         }
     }
 

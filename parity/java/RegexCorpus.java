@@ -121,6 +121,7 @@ public class RegexCorpus {
 
     static Random random;
     static int groups;
+    static final List<Integer> open = new ArrayList<>();
     static final String[] CHARS = {"a", "b", "c", "1", "_", "-", ".", "\\.", "\\n", "\\-", "\u00e9", "A", "\ud83d\ude00"};
     static final String[] SETS = {"\\w", "\\d", "\\s", "\\W", "\\D", "\\S", "[ab]", "[^a]", "[a-c]", "[a-c&&[^b]]", "[^a-c&&b-d]", "[\\wé]", "[\\W1]", "[b-d[A]]", "\\p{L}", "\\p{Upper}", "\\P{Alpha}", "\\h", "\\v", "[.\\-]", "[a-z&&[ab]&&[b]]"};
     static final String[] ANCHORS = {"^", "$", "\\A", "\\Z", "\\z", "\\b", "\\B", "$"};
@@ -155,8 +156,11 @@ public class RegexCorpus {
         if (kind == 13)
             return random.nextInt(3) == 0 ? pick(FLAGS) : "\\R";
         if (kind < 19) {
-            groups++;
-            return "(" + repeatable(depth - 1);
+            // A group that refers to itself: docs/java-regex.md.
+            open.add(++groups);
+            String group = "(" + repeatable(depth - 1);
+            open.remove(open.size() - 1);
+            return group;
         }
         if (kind == 19)
             return "(?:" + repeatable(depth - 1);
@@ -170,7 +174,8 @@ public class RegexCorpus {
             return "(?<!" + pick(CHARS) + pick(new String[] {"", "?", "b", "{1,2}", "|bc"}) + ")";
         if (kind == 24)
             return "(?>" + alternatives(depth - 1) + ")" + quantifier(4);
-        return groups == 0 ? "a" : "\\" + (1 + random.nextInt(groups)) + quantifier(5);
+        int group = groups == 0 ? 0 : 1 + random.nextInt(groups);
+        return group == 0 || open.contains(group) ? "a" : "\\" + group + quantifier(5);
     }
 
     // In a loop whose rounds may be empty, and in what a possessive quantifier gave up, Java's groups hold what its nodes

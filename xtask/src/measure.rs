@@ -24,7 +24,22 @@ pub fn parity(rest: &Rest) -> Result<()> {
     ] {
         step(&format!("live parity: {what}"), &mut command("target/release/raccord-parity", arguments))?;
     }
-    Ok(())
+    java_library("RegexCorpus", "raccord-config", "java_regex", "RACCORD_REGEX_CORPUS")?;
+    java_library("DateFormatCorpus", "raccord-transforms", "date_format", "RACCORD_DATE_CORPUS")
+}
+
+/// Compares with what Java's own library makes of random inputs, of a new seed each time.
+fn java_library(program: &str, package: &str, test: &str, folder_variable: &str) -> Result<()> {
+    let seed = std::process::id().to_string();
+    let folder = root().join("target/live").join(program);
+    let folder = folder.to_string_lossy();
+    let source = format!("parity/java/{program}.java");
+    step(
+        &format!("{program} of seed {seed}"),
+        &mut command("java", &["-Xmx512m", &source, &folder, &seed, "5000"]),
+    )?;
+    let mut replay = command("cargo", &["test", "--release", "-p", package, "--test", test, "random"]);
+    step(&format!("live parity: {test}"), replay.env(folder_variable, &*folder))
 }
 
 /// A command of the benchmark program.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use fancy_regex::{Captures, Regex};
-use raccord_config::{Class, Config, RawConfig};
+use raccord_config::{Class, Config, JavaRegex, RawConfig};
 
 use crate::adjust::push_unicode;
-use crate::{PatternError, Patterns, TableId};
+use crate::{PatternError, TableId};
 
 /// Keys of the naming strategies. They are not part of a connector's definition: only the strategy reads them.
 #[derive(Clone, Debug, Config)]
@@ -70,9 +69,8 @@ struct Rewriting {
 /// An expression that has to match the whole text, and what its first match becomes.
 #[derive(Clone, Debug)]
 struct Replacement {
-    whole: Regex,
-    first: Regex,
-    replacement: String,
+    regex: JavaRegex,
+    replacement: raccord_config::Replacement,
 }
 
 /// The longest name of a topic, as Debezium cuts it.
@@ -194,48 +192,15 @@ impl Rewriting {
 
 impl Replacement {
     fn new(regex: &str, replacement: &str) -> Result<Self, PatternError> {
-        let first = Regex::new(regex)
+        let regex = JavaRegex::new(regex)
             .map_err(|error| PatternError { pattern: regex.to_owned(), message: error.to_string() })?;
-        Ok(Self { whole: Patterns::exact_case(regex)?, first, replacement: replacement.to_owned() })
+        Ok(Self { replacement: regex.replacement(replacement), regex })
     }
 
     fn apply(&self, text: &str) -> Option<String> {
-        self.whole.is_match(text).unwrap_or(false).then_some(())?;
-        let captures = self.first.captures(text).ok()??;
-        let found = captures.get(0)?;
-        let mut out = text[..found.start()].to_owned();
-        expand(&self.replacement, &captures, &mut out);
-        out.push_str(&text[found.end()..]);
-        Some(out)
-    }
-}
-
-/// Java's replacement: `$1`, `${name}`, and a backslash before a character that stands for itself.
-fn expand(replacement: &str, captures: &Captures<'_>, out: &mut String) {
-    let mut chars = replacement.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => out.extend(chars.next()),
-            '$' if chars.peek() == Some(&'{') => {
-                chars.next();
-                let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                out.push_str(captures.name(&name).map_or("", |group| group.as_str()));
-            }
-            '$' => {
-                let mut number = 0;
-                while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
-                    // More digits are taken as long as there is such a group.
-                    let next = number * 10 + digit as usize;
-                    if number > 0 && next >= captures.len() {
-                        break;
-                    }
-                    number = next;
-                    chars.next();
-                }
-                out.push_str(captures.get(number).map_or("", |group| group.as_str()));
-            }
-            c => out.push(c),
-        }
+        // A match that would take for ever is no match.
+        self.regex.full_match(text).unwrap_or(false).then_some(())?;
+        self.regex.replace_first(text, &self.replacement).ok()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use fancy_regex::{Regex, RegexBuilder};
+use raccord_config::JavaRegex;
 
 /// An expression that is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl std::error::Error for PatternError {}
 
 /// Expressions of which one has to match a whole name.
 #[derive(Clone, Debug, Default)]
-pub struct Patterns(Vec<Regex>);
+pub struct Patterns(Vec<JavaRegex>);
 
 impl Patterns {
     /// Reads a list.
@@ -34,30 +34,18 @@ impl Patterns {
     /// # Errors
     /// The first expression that is none.
     pub fn list(text: &str) -> Result<Self, PatternError> {
-        split(text)?.iter().map(|pattern| anchored(pattern, true)).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// One expression that matches in its own case.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn exact_case(pattern: &str) -> Result<Regex, PatternError> {
-        anchored(pattern, false)
+        let compile = |pattern: &String| {
+            JavaRegex::case_insensitive(pattern)
+                .map_err(|error| PatternError { pattern: pattern.clone(), message: error.to_string() })
+        };
+        split(text)?.iter().map(compile).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether one of them matches the whole of it. A name on which an expression gives up counts as not matched, as
     /// a stack overflow in Java would not.
     pub fn matches(&self, name: &str) -> bool {
-        self.0.iter().any(|regex| regex.is_match(name).unwrap_or(false))
+        self.0.iter().any(|regex| regex.full_match(name).unwrap_or(false))
     }
-}
-
-fn anchored(pattern: &str, ignore_case: bool) -> Result<Regex, PatternError> {
-    // Java ignores the case of ASCII letters only, unless told otherwise; names beyond ASCII are rare enough.
-    RegexBuilder::new(&format!("\\A(?:{pattern})\\z"))
-        .case_insensitive(ignore_case)
-        .build()
-        .map_err(|error| PatternError { pattern: pattern.to_owned(), message: error.to_string() })
 }
 
 /// Splits as Debezium's `RegExSplitter`: entries are trimmed, empty ones left out, `\,` becomes `,`.

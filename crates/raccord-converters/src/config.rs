@@ -16,6 +16,18 @@ pub(crate) struct PlainConfig {
 #[derive(Debug, Config)]
 pub(crate) struct NoConfig {}
 
+/// Debezium's `ByteArrayConverter` and `BinaryDataConverter`.
+#[derive(Debug, Config)]
+pub(crate) struct DelegateConfig {
+    /// How this converter will be used.
+    #[config(importance = Low, validator = Validator::one_of(&["key", "value", "header"]))]
+    #[expect(dead_code, reason = "the worker says it, the definition shows it")]
+    pub converter_type: String,
+    /// Specifies the delegate converter class
+    #[config(importance = Low)]
+    pub delegate_converter_type: Option<String>,
+}
+
 /// `StringConverter`.
 #[derive(Debug, Config)]
 pub(crate) struct StringConfig {

@@ -12,6 +12,7 @@
 
 mod charset;
 mod config;
+mod delegate;
 mod header;
 pub mod json;
 mod plain;
@@ -20,4 +21,4 @@ mod primitive;
 mod string;
 
 pub use charset::{ByteOrder, Charset};
-pub use plugins::CONVERTERS;
+pub use plugins::{CONVERTERS, DEBEZIUM_CONVERTERS};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use raccord_config::{Config, RawConfig};
 use raccord_plugin::{ConfigDef, Converter, HeaderConverter, KAFKA_VERSION, Make, Plugin, Result, Role};
 
-use crate::config::{JsonConfig, NoConfig, PlainConfig, StringConfig, Use, parse};
+use crate::config::{DelegateConfig, JsonConfig, NoConfig, PlainConfig, StringConfig, Use, parse};
+use crate::delegate::Delegating;
 use crate::header::SimpleHeaderConverter;
 use crate::json::JsonConverter;
 use crate::plain::Plain;
@@ -71,7 +72,41 @@ pub const SIMPLE_HEADER: Plugin = plugin(
     Make::HeaderConverter(|_| Ok(Arc::new(SimpleHeaderConverter))),
 );
 
-/// All converters and header converters, in the order in which Connect lists them.
+/// The version of Debezium whose converters these are.
+const DEBEZIUM_VERSION: &str = "3.3.2.Final";
+
+/// Declares a converter of Debezium, and the header converter of the same class.
+macro_rules! delegating {
+    ($name:ident, $header:ident, $class:literal) => {
+        #[doc = concat!("`", $class, "` for keys and values.")]
+        pub const $name: Plugin = Plugin {
+            version: DEBEZIUM_VERSION,
+            ..plugin(
+                $class,
+                DelegateConfig::def,
+                Make::Converter(|raw, role| Ok(Arc::new(Delegating::new(raw, role)?))),
+            )
+        };
+        #[doc = concat!("`", $class, "` for headers.")]
+        pub const $header: Plugin = Plugin {
+            version: DEBEZIUM_VERSION,
+            ..plugin(
+                $class,
+                DelegateConfig::def,
+                Make::HeaderConverter(|raw| Ok(Arc::new(Delegating::header(raw)?))),
+            )
+        };
+    };
+}
+
+delegating!(DEBEZIUM_BINARY_DATA, DEBEZIUM_BINARY_DATA_HEADER, "io.debezium.converters.BinaryDataConverter");
+delegating!(DEBEZIUM_BYTE_ARRAY, DEBEZIUM_BYTE_ARRAY_HEADER, "io.debezium.converters.ByteArrayConverter");
+
+/// The converters that come with Debezium's connectors.
+pub static DEBEZIUM_CONVERTERS: &[Plugin] =
+    &[DEBEZIUM_BINARY_DATA, DEBEZIUM_BYTE_ARRAY, DEBEZIUM_BINARY_DATA_HEADER, DEBEZIUM_BYTE_ARRAY_HEADER];
+
+/// All converters of Kafka and header converters, in the order in which Connect lists them.
 pub static CONVERTERS: &[Plugin] = &[
     BOOLEAN,
     BYTE_ARRAY,

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fancy_regex::Regex;
+use raccord_config::JavaRegex;
 use raccord_plugin::{Error, ErrorKind, RawConfig, Result, TopicPartition};
 use raccord_runtime::ports::{Consumer, ConsumerEvent, Fetched, Subscription};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -58,7 +58,7 @@ struct Told {
 
 /// A subscription by regex. The regex is Java's, which librdkafka's own cannot be trusted to understand.
 struct Pattern {
-    regex: Regex,
+    regex: JavaRegex,
     exclude_internal: bool,
     interval: Duration,
     due: Instant,
@@ -163,7 +163,7 @@ async fn look(pattern: &mut Option<Pattern>, native: &NativeConsumer) -> Option<
 
 impl Pattern {
     fn new(regex: &str, properties: &RawConfig) -> Result<Self> {
-        let compiled = Regex::new(&format!("^(?:{regex})$"));
+        let compiled = JavaRegex::new(regex);
         let ms = properties.get(METADATA_MAX_AGE).and_then(|ms| ms.trim().parse().ok());
         Ok(Self {
             regex: compiled.map_err(|error| {
@@ -182,7 +182,7 @@ impl Pattern {
     fn means(&self, topic: &str) -> bool {
         let internal = self.exclude_internal && INTERNAL_TOPICS.contains(&topic);
         // A match that would take for ever is no match.
-        !internal && self.regex.is_match(topic).unwrap_or(false)
+        !internal && self.regex.full_match(topic).unwrap_or(false)
     }
 
     fn subscribe(&mut self, topics: Vec<String>, native: &NativeConsumer) -> Result<()> {

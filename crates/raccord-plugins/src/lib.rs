@@ -5,23 +5,12 @@
 use raccord_connector_file as file;
 use raccord_converters::plugins as converters;
 use raccord_plugin::Plugin;
-use raccord_transforms::{debezium, kafka::plugins as kafka};
+use raccord_transforms::kafka::plugins as kafka;
 
 /// All plugins: connectors, then transforms, predicates, converters, header converters.
 pub static PLUGINS: &[Plugin] = &[
     file::SOURCE,
     file::SINK,
-    debezium::DECODE_LOGICAL_DECODING_MESSAGE_CONTENT,
-    debezium::BY_LOGICAL_TABLE_ROUTER,
-    debezium::EXTRACT_CHANGED_RECORD_STATE,
-    debezium::EXTRACT_NEW_RECORD_STATE,
-    debezium::EXTRACT_SCHEMA_TO_NEW_RECORD,
-    debezium::HEADER_TO_VALUE,
-    debezium::SCHEMA_CHANGE_EVENT_FILTER,
-    debezium::TIMEZONE_CONVERTER,
-    debezium::VECTOR_TO_JSON_CONVERTER,
-    debezium::EVENT_ROUTER,
-    debezium::PARTITION_ROUTING,
     kafka::CAST_KEY,
     kafka::CAST_VALUE,
     kafka::DROP_HEADERS,
@@ -51,6 +40,8 @@ pub static PLUGINS: &[Plugin] = &[
     kafka::HAS_HEADER_KEY,
     kafka::RECORD_IS_TOMBSTONE,
     kafka::TOPIC_NAME_MATCHES,
+    converters::DEBEZIUM_BINARY_DATA,
+    converters::DEBEZIUM_BYTE_ARRAY,
     converters::BOOLEAN,
     converters::BYTE_ARRAY,
     converters::DOUBLE,
@@ -60,6 +51,8 @@ pub static PLUGINS: &[Plugin] = &[
     converters::SHORT,
     converters::JSON,
     converters::STRING,
+    converters::DEBEZIUM_BINARY_DATA_HEADER,
+    converters::DEBEZIUM_BYTE_ARRAY_HEADER,
     converters::BOOLEAN_HEADER,
     converters::BYTE_ARRAY_HEADER,
     converters::DOUBLE_HEADER,
@@ -80,18 +73,11 @@ mod tests {
 
     #[test]
     fn every_converter_is_listed() {
-        for converter in converters::CONVERTERS {
+        for converter in converters::CONVERTERS.iter().chain(converters::DEBEZIUM_CONVERTERS) {
             let listed = PLUGINS
                 .iter()
                 .any(|plugin| plugin.class == converter.class && plugin.kind() == converter.kind());
             assert!(listed, "{converter:?}");
-        }
-    }
-
-    #[test]
-    fn every_transform_of_debezium_is_listed() {
-        for transform in debezium::TRANSFORMS {
-            assert!(PLUGINS.iter().any(|plugin| plugin.class == transform.class), "{transform:?}");
         }
     }
 

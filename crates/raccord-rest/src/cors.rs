@@ -1,14 +1,14 @@
 //! Cross-origin requests, as Connect's server answers them with `access.control.allow.*`.
 
-use fancy_regex::{Regex, RegexBuilder};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use raccord_config::JavaRegex;
 use raccord_plugin::{Error, RawConfig};
 
 /// Which origins may read answers.
 #[derive(Clone, Debug)]
 pub struct Cors {
     /// None lets all in.
-    origins: Option<Vec<Regex>>,
+    origins: Option<Vec<JavaRegex>>,
     methods: HeaderValue,
 }
 
@@ -27,13 +27,11 @@ impl Cors {
             None
         } else {
             let compile = |pattern: &&str| {
-                RegexBuilder::new(&format!("^(?:{pattern})$")).case_insensitive(true).build().map_err(
-                    |error| {
-                        Error::config(format!("{key} has {pattern:?}, which is not a regular expression"))
-                            .hint("origins are regular expressions: write https?://.*\\.example\\.org or *")
-                            .caused_by(error)
-                    },
-                )
+                JavaRegex::case_insensitive(pattern).map_err(|error| {
+                    Error::config(format!("{key} has {pattern:?}, which is not a regular expression"))
+                        .hint("origins are regular expressions: write https?://.*\\.example\\.org or *")
+                        .caused_by(error)
+                })
             };
             Some(patterns.iter().map(compile).collect::<Result<_, _>>()?)
         };
@@ -74,7 +72,7 @@ impl Cors {
             .split(' ')
             .map(str::trim)
             .filter(|origin| !origin.is_empty())
-            .any(|origin| patterns.iter().any(|pattern| pattern.is_match(origin).unwrap_or(false)))
+            .any(|origin| patterns.iter().any(|pattern| pattern.full_match(origin).unwrap_or(false)))
     }
 }
 

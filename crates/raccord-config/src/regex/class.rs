@@ -5,7 +5,8 @@ use regex_syntax::hir::ClassUnicode;
 
 use super::PatternError;
 use super::chars;
-use super::parse::{Escape, Parser};
+use super::escape::Escape;
+use super::parse::Parser;
 
 impl Parser<'_> {
     /// Reads a class; the cursor is before its first character, and behind the `]` afterwards when `consume`.

@@ -117,7 +117,12 @@ impl Writer {
 
     fn repeat(&mut self, node: &Node, min: u32, max: Option<u32>, kind: Kind) {
         // More than one round of what takes no character is as good as one, and the engines refuse some.
-        if node.length_max() == Some(0) {
+        let never = match node {
+            Node::Set(set) => set.ranges().is_empty(),
+            Node::BackReference { group, .. } => *group > self.groups,
+            _ => false,
+        };
+        if never || node.length_max() == Some(0) {
             return self.maybe(node, min, max, kind);
         }
         let possessive = kind == Kind::Possessive;

@@ -1,12 +1,13 @@
 //! Regular expressions of Java (`java.util.regex`), which configurations are full of: topics, tables, routes.
 //!
-//! A pattern is read as Java reads it (`parse`, `class`, `properties`), with Java's messages for mistakes, and
+//! A pattern is read as Java reads it (`parse`, `escape`, `class`, `properties`), with Java's messages for mistakes, and
 //! translated (`emit`) for an engine that runs in linear time or, where it needs look-around, back references or the
 //! like, for one that backtracks within a limit. docs/java-regex.md says what differs.
 
 mod chars;
 mod class;
 mod emit;
+mod escape;
 mod parse;
 mod properties;
 mod replace;

@@ -82,3 +82,10 @@ fn replaces_as_java_does() {
     check("a", "b", "$x", Ok("b"));
     check("a", "a", "\\$1\\\\", Ok("$1\\"));
 }
+
+#[test]
+fn what_never_matches_can_be_repeated() {
+    for pattern in ["\\1*a", "(?:\\2)*(a)", "[a&&[b]]*a", "(?!b)[a&&[b]]*a", "(?=a)*a", "(?:^)*a"] {
+        assert_eq!(regex(pattern).full_match("a"), Ok(true), "{pattern}");
+    }
+}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use fancy_regex::Regex;
+use raccord_config::JavaRegex;
 use raccord_plugin::{Error, RawConfig, Result};
 use tracing::info;
 
@@ -29,8 +29,8 @@ struct Creation {
 
 struct Group {
     name: String,
-    include: Regex,
-    exclude: Regex,
+    include: JavaRegex,
+    exclude: JavaRegex,
     partitions: i32,
     replication_factor: i16,
     settings: RawConfig,
@@ -163,17 +163,17 @@ impl Group {
 
     fn takes(&self, topic: &str) -> bool {
         // A match that would take for ever is no match.
-        let matches = |regex: &Regex| regex.is_match(topic).unwrap_or(false);
+        let matches = |regex: &JavaRegex| regex.full_match(topic).unwrap_or(false);
         !matches(&self.exclude) && matches(&self.include)
     }
 }
 
 /// One regex that matches whole names which one of the regexes matches.
-fn any_of(list: &str, key: &str) -> Result<Regex> {
+fn any_of(list: &str, key: &str) -> Result<JavaRegex> {
     let alternatives: BTreeSet<&str> =
         list.split(',').map(str::trim).filter(|regex| !regex.is_empty()).collect();
     let joined = alternatives.into_iter().collect::<Vec<_>>().join("|");
-    Regex::new(&format!("^(?:{joined})$"))
+    JavaRegex::new(&joined)
         .map_err(|error| Error::config(format!("Invalid value {list} for configuration {key}: {error}")))
 }
 

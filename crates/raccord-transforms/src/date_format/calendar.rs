@@ -69,8 +69,8 @@ pub(super) fn day_of_week(fixed: i64) -> i64 {
 }
 
 /// The last day up to a date that is this day of the week; 1 is Sunday.
-pub(super) fn on_or_before(fixed: i64, day_of_week: i64) -> i64 {
-    fixed - (fixed - (day_of_week - 1)).rem_euclid(7)
+pub(super) fn on_or_before(fixed: i64, day_of_week: i32) -> i64 {
+    fixed - (fixed - i64::from(day_of_week.wrapping_sub(1))).rem_euclid(7)
 }
 
 /// The first day of a year, whatever system it had then.

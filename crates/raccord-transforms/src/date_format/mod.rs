@@ -5,6 +5,7 @@
 //! locale to the JVM; here it is English, which is what the JVM of a container has.
 
 mod calendar;
+mod fields;
 mod names;
 mod parse;
 mod write;

@@ -1,7 +1,7 @@
 //! A moment as text.
 
 use super::calendar::Moment;
-use super::names::{AM_PM, DAYS, ERAS, ERAS_LONG, MONTHS, SHORT, ZONE, ZONE_LONG};
+use super::names::{AM_PM, DAYS, ERAS, MONTHS, SHORT, ZONE, ZONE_LONG};
 use super::{Letter, Part};
 
 pub(super) fn write(parts: &[Part], moment: &Moment, out: &mut String) {
@@ -18,8 +18,7 @@ fn field(letter: Letter, count: usize, moment: &Moment, out: &mut String) {
     let or = |hour: i64, zero: i64| if hour == 0 { zero } else { hour };
     let value = match letter {
         Letter::Era => {
-            let names = if count >= 4 { ERAS_LONG } else { ERAS };
-            return out.push_str(names[usize::from(moment.year > 0)]);
+            return out.push_str(ERAS[usize::from(moment.year > 0)]);
         }
         Letter::Year | Letter::WeekYear => {
             let year = match letter {

@@ -85,21 +85,22 @@ impl Reader<'_> {
                     name.push(char);
                     at += length;
                 }
-                Err(malformed) => return Err(self.malformed_name(&raw[at..], malformed)),
+                Err(malformed) => return Err(self.malformed_name(raw, at, malformed)),
             }
         }
         Ok(name)
     }
 
-    fn malformed_name(&self, bytes: &[u8], malformed: Malformed) -> Box<ReadError> {
+    fn malformed_name(&self, raw: &[u8], at: usize, malformed: Malformed) -> Box<ReadError> {
         let (class, message) = match malformed {
             Malformed::Start(byte) => (PARSE_EXCEPTION, format!("Invalid UTF-8 start byte 0x{byte:x}")),
             Malformed::Middle(index) => {
-                // Jackson shows all bytes up to the wrong one, as an int whose sign they fill; a fourth one alone.
-                let from = if index == 3 { 3 } else { 0 };
-                let fill = if index == 3 { 0 } else { u32::MAX };
-                let shown =
-                    bytes[from..=index].iter().fold(fill, |shown, byte| shown << 8 | u32::from(*byte));
+                // Jackson keeps a name in ints of four bytes and shows what the int has up to the wrong one, its sign
+                // filling it; a fourth byte of a character is shown alone.
+                let wrong = at + index;
+                let from = if index == 3 { wrong } else { wrong & !3 };
+                let fill = if index < 3 && raw[from] >= 0x80 { u32::MAX } else { 0 };
+                let shown = raw[from..=wrong].iter().fold(fill, |shown, byte| shown << 8 | u32::from(*byte));
                 (PARSE_EXCEPTION, format!("Invalid UTF-8 middle byte 0x{shown:x}"))
             }
             Malformed::Surrogate(code) => {
