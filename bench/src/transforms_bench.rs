@@ -23,6 +23,7 @@ const LIMIT_US: f64 = 1.5;
 
 const KAFKA: &str = "org.apache.kafka.connect.transforms.";
 const UNWRAP: &str = "io.debezium.transforms.ExtractNewRecordState";
+const NO_KEYS: &[(&str, &str)] = &[];
 
 /// The system's allocator, counting.
 pub struct Counting;
@@ -82,7 +83,7 @@ pub fn run(batches: usize, rounds: usize, report: &mut Report) -> Result<()> {
     measure("three stock transforms", &stock, &row_record(&row), batches, rounds, report)?;
     report.at_most("CPU us/record: three stock transforms", "raccord", LIMIT_US);
     if PLUGINS.iter().any(|plugin| plugin.class == UNWRAP) {
-        let mut chain = vec![(UNWRAP.to_owned(), &[][..])];
+        let mut chain = vec![(UNWRAP.to_owned(), NO_KEYS)];
         chain.extend(stock);
         measure("unwrap and three more", &chain, &change_record(&envelope, &row), batches, rounds, report)?;
         report.at_most("CPU us/record: unwrap and three more", "raccord", LIMIT_US);
