@@ -5,12 +5,23 @@
 use raccord_connector_file as file;
 use raccord_converters::plugins as converters;
 use raccord_plugin::Plugin;
-use raccord_transforms::kafka::plugins as kafka;
+use raccord_transforms::{debezium, kafka::plugins as kafka};
 
 /// All plugins: connectors, then transforms, predicates, converters, header converters.
 pub static PLUGINS: &[Plugin] = &[
     file::SOURCE,
     file::SINK,
+    debezium::DECODE_LOGICAL_DECODING_MESSAGE_CONTENT,
+    debezium::BY_LOGICAL_TABLE_ROUTER,
+    debezium::EXTRACT_CHANGED_RECORD_STATE,
+    debezium::EXTRACT_NEW_RECORD_STATE,
+    debezium::EXTRACT_SCHEMA_TO_NEW_RECORD,
+    debezium::HEADER_TO_VALUE,
+    debezium::SCHEMA_CHANGE_EVENT_FILTER,
+    debezium::TIMEZONE_CONVERTER,
+    debezium::VECTOR_TO_JSON_CONVERTER,
+    debezium::EVENT_ROUTER,
+    debezium::PARTITION_ROUTING,
     kafka::CAST_KEY,
     kafka::CAST_VALUE,
     kafka::DROP_HEADERS,
@@ -78,6 +89,13 @@ mod tests {
                 .iter()
                 .any(|plugin| plugin.class == converter.class && plugin.kind() == converter.kind());
             assert!(listed, "{converter:?}");
+        }
+    }
+
+    #[test]
+    fn every_transform_of_debezium_is_listed() {
+        for transform in debezium::TRANSFORMS {
+            assert!(PLUGINS.iter().any(|plugin| plugin.class == transform.class), "{transform:?}");
         }
     }
 

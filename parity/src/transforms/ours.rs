@@ -140,7 +140,9 @@ fn causes(error: &Error) -> Json {
     while let Some(error) = next {
         let mut shown = Map::new();
         shown.insert("class".to_owned(), error.java_class().into());
-        shown.insert("message".to_owned(), error.message().into());
+        // An exception without a message.
+        let message = Some(error.message()).filter(|message| !message.is_empty());
+        shown.insert("message".to_owned(), message.into());
         chain.push(Json::Object(shown));
         next = error.source().and_then(|cause| cause.downcast_ref::<Error>());
     }

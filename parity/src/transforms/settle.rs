@@ -5,8 +5,16 @@ use serde_json::Value as Json;
 
 /// Words after which a message is not compared: what follows in Java is no part of ours on purpose.
 const CUT_AFTER: &[&str] = &[
-    // The whole record with all its values.
+    // The record, or values of it.
     "Timestamp missing on record: ",
+    "Unprocessable message",
+    "Unexpected update message received",
+    "Unable to parse logical decoding message content JSON string",
+    "Field is not a homogenous array (",
+    "Text '",
+    "Unexpected end-of-input",
+    "Unexpected character",
+    "com.fasterxml.jackson.core.",
     // The identity of an object.
     "No value specified for static field: ",
 ];

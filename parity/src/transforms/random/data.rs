@@ -131,7 +131,7 @@ fn schema(rng: &mut StdRng, depth: u32) -> Json {
     }
 }
 
-fn struct_schema(rng: &mut StdRng, depth: u32) -> Json {
+pub(super) fn struct_schema(rng: &mut StdRng, depth: u32) -> Json {
     let start = rng.random_range(0..NAMES.len());
     let count = rng.random_range(1..6);
     let fields: Vec<Json> = (0..count)
@@ -164,7 +164,7 @@ fn decorated(rng: &mut StdRng, mut schema: Json) -> Json {
 
 // ---- values ------------------------------------------------------------------------------------------------------
 
-fn value(rng: &mut StdRng, schema: &Json) -> Json {
+pub(super) fn value(rng: &mut StdRng, schema: &Json) -> Json {
     match schema["name"].as_str().and_then(|name| name.strip_prefix(LOGICAL)) {
         Some("Date") => return json!({ "date_ms": rng.random_range(-20_000..40_000) * DAY_MS }),
         Some("Time") => return json!({ "date_ms": rng.random_range(0..DAY_MS) }),

@@ -2,6 +2,7 @@
 //! goes on to differ, and printed with its seed.
 
 mod data;
+mod debezium;
 mod smaller;
 mod steps;
 
@@ -87,6 +88,16 @@ pub(crate) fn request(seed: u64) -> Json {
             }
         }
     }
-    let records = data::records(&mut rng);
+    let mut records = data::records(&mut rng);
+    // Drawn apart, so that the other seeds go on to mean what they meant.
+    let mut rng = StdRng::seed_from_u64(!seed);
+    if rng.random_bool(0.4) {
+        records = debezium::records(&mut rng);
+        for alias in &aliases {
+            if rng.random_bool(0.6) {
+                debezium::transform(&mut rng, &format!("transforms.{alias}."), &mut config);
+            }
+        }
+    }
     json!({ "config": config, "kind": if sink { "sink" } else { "source" }, "records": records })
 }
