@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Map, Value, json};
 
-use crate::scenario::{CreateTopic, Names, ProduceRecord};
+use crate::scenario::{CreateTopic, Describe, Names, ProduceRecord};
 
 /// A record read from a topic, with its parts as bytes.
 #[derive(Clone, Debug)]
@@ -63,6 +63,32 @@ impl Kafka {
             result.map_err(|(name, code)| anyhow!("topic {name}: {code}"))?;
         }
         Ok(())
+    }
+
+    /// How a topic is: its partitions and some of its settings; null when there is none.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn describe(&self, describe: &Describe) -> Result<Value> {
+        let admin: AdminClient<DefaultClientContext> = self.config().create()?;
+        let limit = Duration::from_secs(10);
+        let metadata = admin.inner().fetch_metadata(Some(&describe.topic), limit)?;
+        let partitions: usize = metadata.topics().iter().map(|topic| topic.partitions().len()).sum();
+        if partitions == 0 {
+            return Ok(Value::Null);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let asked = [ResourceSpecifier::Topic(&describe.topic)];
+        let answers = runtime.block_on(admin.describe_configs(&asked, &AdminOptions::new()))?;
+        let mut config = Map::new();
+        for answer in answers {
+            let resource = answer.map_err(|code| anyhow!("topic {}: {code}", describe.topic))?;
+            for key in &describe.config {
+                let value = resource.get(key).and_then(|entry| entry.value.clone());
+                config.insert(key.clone(), json!(value));
+            }
+        }
+        Ok(json!({"partitions": partitions, "config": config}))
     }
 
     /// Writes records in order and waits until all are acknowledged.

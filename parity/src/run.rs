@@ -128,6 +128,12 @@ impl Run<'_> {
             })?;
             let shown = records.iter().map(|r| show_record(r, &self.names)).collect();
             (Value::Array(shown), timely)
+        } else if let Some(describe) = &step.describe {
+            let (timely, shown) = until(limit, || {
+                let shown = self.kafka.describe(describe)?;
+                Ok((!shown.is_null(), shown))
+            })?;
+            (shown, timely)
         } else if let Some(internal) = &step.internal {
             let (timely, shown) = self.internal(internal, limit)?;
             (shown, timely)

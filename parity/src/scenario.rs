@@ -31,7 +31,7 @@ fn plain() -> String {
     "plain".to_owned()
 }
 
-/// One step; exactly one of `request`, `file`, `produce`, `consume`, `topic`, `group`, `internal`, `read` and
+/// One step; exactly one of `request`, `file`, `produce`, `consume`, `describe`, `group`, `internal`, `read` and
 /// `create_topic` is present.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +67,8 @@ pub struct Step {
     pub produce: Option<Produce>,
     /// Reads a topic from its start until it has the records.
     pub consume: Option<Consume>,
+    /// Looks at how a topic was made.
+    pub describe: Option<Describe>,
     /// Reads what the worker keeps in an internal topic about this scenario's connectors.
     pub internal: Option<Internal>,
     /// Reads a consumer group's committed offsets of a topic.
@@ -83,6 +85,9 @@ impl Step {
         }
         if let Some(consume) = &self.consume {
             return Some(format!("records of {}", consume.topic));
+        }
+        if let Some(describe) = &self.describe {
+            return Some(format!("topic {}", describe.topic));
         }
         if let Some(internal) = &self.internal {
             return Some(format!("internal topic {} of {}", internal.topic, internal.key_contains));
@@ -185,6 +190,17 @@ pub struct Consume {
     pub topic: String,
     /// How many there have to be, in all partitions.
     pub count: usize,
+}
+
+/// A topic to wait for and to look at.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Describe {
+    /// Its name.
+    pub topic: String,
+    /// The settings to show.
+    #[serde(default)]
+    pub config: Vec<String>,
 }
 
 /// An internal topic to look into.

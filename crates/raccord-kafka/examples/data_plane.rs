@@ -101,6 +101,7 @@ async fn run(mode: &str, options: &HashMap<String, String>) {
         worker: Arc::new(worker(&option("bootstrap"))),
         kafka: Arc::new(RdKafka::default()),
         offsets: positions.clone(),
+        error_metrics: Arc::default(),
         target: TaskTarget::Started,
         events,
     });

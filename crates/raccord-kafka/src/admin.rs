@@ -7,9 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use raccord_plugin::{Error, Result, TopicPartition};
 use raccord_runtime::ports::{Admin, GroupOffset, NewTopic, TopicDescription};
-use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode;
@@ -115,18 +113,16 @@ impl RdAdmin {
     /// # Errors
     /// When the broker does not answer.
     pub async fn create(&self, topics: &[NewTopic]) -> Result<Vec<(String, Result<bool>)>> {
-        let requests: Vec<RdNewTopic<'_>> = topics.iter().map(request).collect();
-        let options = Self::options();
-        let request = self.client.create_topics(&requests, &options);
-        let answer = async { request.await.map_err(|error| classify("create topics", &error)) };
-        let answers = self.unless_refused("create topics", answer).await?;
-        let outcome = |answer| match answer {
-            Ok(name) => (name, Ok(true)),
-            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => (name, Ok(false)),
-            Err((name, code)) => {
-                let error = classify::error(&format!("create topic {name}"), code, &code.to_string());
-                (name, Err(error))
-            }
+        let wanted = topics.to_vec();
+        let answers = self
+            .native("create topics".to_owned(), move |client| {
+                native::create_topics(client, &wanted, REQUEST_TIMEOUT)
+            })
+            .await?;
+        let outcome = |(name, refused)| match refused {
+            None => (name, Ok(true)),
+            Some(NativeError { code: RDKafkaErrorCode::TopicAlreadyExists, .. }) => (name, Ok(false)),
+            Some(NativeError { code, message }) => (name, Err(classify::refusal(code, message))),
         };
         Ok(answers.into_iter().map(outcome).collect())
     }
@@ -193,6 +189,20 @@ impl Admin for RdAdmin {
         Ok(counts.into_iter().map(|(name, partitions)| TopicDescription { name, partitions }).collect())
     }
 
+    async fn end_offsets(&self, topic: &str) -> Result<Vec<GroupOffset>> {
+        let Some(described) = self.describe_topics(&[topic]).await?.into_iter().next() else {
+            return Ok(Vec::new());
+        };
+        let partitions: Vec<i32> = (0..described.partitions).collect();
+        let topic: Arc<str> = topic.into();
+        let ends = self.offsets(&topic, &partitions, Offset::End).await?;
+        let end = |(partition, offset)| GroupOffset {
+            partition: TopicPartition { topic: topic.clone(), partition },
+            offset,
+        };
+        Ok(ends.into_iter().map(end).collect())
+    }
+
     async fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>> {
         let name = group.to_owned();
         self.native(format!("list the offsets of group {group}"), move |client| {
@@ -228,16 +238,4 @@ impl Admin for RdAdmin {
             Some(Err((_, code))) => Err(classify::error(&doing, code, &code.to_string())),
         }
     }
-}
-
-/// librdkafka takes -1 for the broker's defaults, as Kafka does.
-fn request(topic: &NewTopic) -> RdNewTopic<'_> {
-    let replication = TopicReplication::Fixed(i32::from(topic.replication_factor));
-    topic
-        .settings
-        .iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .fold(RdNewTopic::new(&topic.name, topic.partitions, replication), |request, (key, value)| {
-            request.set(key, value)
-        })
 }

@@ -117,8 +117,13 @@ fn remedy(code: Code) -> Option<&'static str> {
 
 /// A code that librdkafka or a broker answered while `doing` something ("create topics").
 pub fn error(doing: &str, code: Code, text: &str) -> Error {
+    refusal(code, format!("Failed to {doing}: {text}"))
+}
+
+/// A broker's refusal in its own words.
+pub fn refusal(code: Code, text: String) -> Error {
     let (kind, class) = meaning(code);
-    let error = Error::new(kind, format!("Failed to {doing}: {text}")).class(class);
+    let error = Error::new(kind, text).class(class);
     match remedy(code) {
         Some(remedy) => error.hint(remedy),
         None => error,

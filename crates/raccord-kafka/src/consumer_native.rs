@@ -377,6 +377,8 @@ impl NativeConsumer {
                     stream,
                     offset: message.offset,
                     timestamp: known.then_some(timestamp),
+                    log_append_time: kind
+                        == rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME,
                     key: append(buffer, message.key, message.key_len),
                     value: append(buffer, message.payload, message.len),
                     headers,

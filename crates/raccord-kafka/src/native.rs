@@ -5,6 +5,8 @@
 //! given time), so callers run them where blocking is allowed.
 #![allow(unsafe_code)]
 
+mod create;
+
 use std::ffi::{CStr, CString};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::client::LoggedIn;
+
+pub use self::create::create_topics;
 
 /// What the broker or librdkafka answered instead of success.
 #[derive(Debug)]

@@ -103,6 +103,14 @@ impl Error {
         self
     }
 
+    /// A fatal error that this one caused. It keeps the hint, which is still the remedy.
+    pub fn causing(mut self, message: impl Into<String>) -> Self {
+        let hint = self.0.hint.take();
+        let mut error = Self::fatal(message).caused_by(self);
+        error.0.hint = hint;
+        error
+    }
+
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

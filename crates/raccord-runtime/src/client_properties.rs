@@ -12,8 +12,8 @@ use crate::task::TaskId;
 /// What the worker's keys for the clients of connectors begin with: not for its own.
 const PREFIXES: [&str; 3] = ["producer.", "consumer.", "admin."];
 
-/// Properties of a source task's producer: nothing is lost or reordered, however long Kafka is away.
-pub(crate) fn producer(worker: &WorkerConfig, connector: &RawConfig, id: &TaskId) -> RawConfig {
+/// Properties of a task's producer: nothing is lost or reordered, however long Kafka is away.
+pub(crate) fn producer(worker: &WorkerConfig, connector: &RawConfig, client_id: String) -> RawConfig {
     let mut properties = RawConfig::from([
         ("bootstrap.servers", worker.bootstrap_servers.join(",")),
         ("max.block.ms", i64::MAX.to_string()),
@@ -21,7 +21,7 @@ pub(crate) fn producer(worker: &WorkerConfig, connector: &RawConfig, id: &TaskId
         ("acks", "all".to_owned()),
         ("max.in.flight.requests.per.connection", "1".to_owned()),
         ("delivery.timeout.ms", i32::MAX.to_string()),
-        ("client.id", format!("connector-producer-{id}")),
+        ("client.id", client_id),
     ]);
     extend(&mut properties, worker.raw.with_prefix("producer."));
     extend(&mut properties, connector.with_prefix("producer.override."));
@@ -43,18 +43,14 @@ pub(crate) fn consumer(worker: &WorkerConfig, connector: &RawConfig, id: &TaskId
     properties
 }
 
-/// Properties of the admin client that creates topics for a task.
-pub(crate) fn admin(worker: &WorkerConfig, connector: &RawConfig, id: &TaskId) -> RawConfig {
-    connector_admin(worker, connector, format!("connector-adminclient-{id}"))
-}
-
 /// Properties of the admin client for a sink connector's group.
 pub(crate) fn group_admin(worker: &WorkerConfig, connector: &RawConfig, name: &str) -> RawConfig {
-    connector_admin(worker, connector, format!("connector-worker-adminclient-{name}"))
+    admin(worker, connector, format!("connector-worker-adminclient-{name}"))
 }
 
-/// The worker's own keys count for admin clients as well, as they always did: its `client.id` included.
-fn connector_admin(worker: &WorkerConfig, connector: &RawConfig, client_id: String) -> RawConfig {
+/// Properties of an admin client that creates topics for a task. The worker's own keys count for admin clients as well, as
+/// they always did: its `client.id` included.
+pub(crate) fn admin(worker: &WorkerConfig, connector: &RawConfig, client_id: String) -> RawConfig {
     let mut properties = RawConfig::from([("client.id", client_id)]);
     extend(&mut properties, own_keys(worker));
     extend(&mut properties, worker.raw.with_prefix("admin."));
@@ -138,7 +134,7 @@ mod tests {
         let connector =
             RawConfig::from([("producer.override.linger.ms", "8"), ("admin.override.retries", "3")]);
         let id = TaskId { connector: "c".into(), task: 2 };
-        let properties = producer(&worker, &connector, &id);
+        let properties = producer(&worker, &connector, "connector-producer-c-2".to_owned());
         check(&properties, "acks", Some("1"));
         check(&properties, "linger.ms", Some("8"));
         check(&properties, "bootstrap.servers", Some("a:1,b:2"));
@@ -147,7 +143,8 @@ mod tests {
         let properties = consumer(&worker, &connector, &id);
         check(&properties, "group.id", Some("connect-c"));
         check(&properties, "max.poll.records", Some("9"));
-        for properties in [admin(&worker, &connector, &id), group_admin(&worker, &connector, "c")] {
+        for properties in [admin(&worker, &connector, "a".to_owned()), group_admin(&worker, &connector, "c")]
+        {
             check(&properties, "security.protocol", Some("SSL"));
             check(&properties, "retries", Some("3"));
             check(&properties, "request.timeout.ms", Some("1000"));
@@ -158,9 +155,10 @@ mod tests {
 
     #[test]
     fn the_worker_s_client_id_goes_before_that_of_admin_clients() {
-        let id = TaskId { connector: "c".into(), task: 2 };
         let client_id = |raw: &[(&str, &str)], connector: RawConfig| {
-            admin(&worker(raw), &connector, &id).get("client.id").map(str::to_owned)
+            admin(&worker(raw), &connector, "connector-adminclient-c-2".to_owned())
+                .get("client.id")
+                .map(str::to_owned)
         };
         let none = RawConfig::new();
         assert_eq!(client_id(&[], none.clone()).as_deref(), Some("connector-adminclient-c-2"));

@@ -3,13 +3,16 @@
 //!
 //! As in Connect, any error of a transform or converter can be tolerated; of other stages only retriable ones can.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raccord_plugin::{Error, ErrorKind};
+use raccord_plugin::{Error, ErrorKind, Result};
 use rand::Rng;
 use tracing::error;
 
+use crate::clock::{Clock, SystemClock};
 use crate::config::ConnectorCommon;
+use crate::error_metrics::{Count, ErrorMetrics};
 use crate::task::TaskId;
 
 /// The first wait before an operation is repeated.
@@ -66,20 +69,11 @@ pub struct Failure {
     pub error: Error,
 }
 
-/// What is to be done about a failure.
-#[derive(Debug)]
-pub enum Verdict {
-    /// Wait that long, then repeat the operation.
-    Retry(Duration),
-    /// Leave the record out; a sink passes it to the dead letter queue.
-    Skip(Failure),
-    /// Fail the task with this error.
-    Fail(Error),
-}
-
-/// How often the same operation on the same record was tried.
+/// How often an operation on a record was tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempts {
+    /// Stage and class of the operation: each is tried for itself.
+    of: Option<(Stage, &'static str)>,
     since: Instant,
     failed: u32,
 }
@@ -87,7 +81,7 @@ pub struct Attempts {
 impl Attempts {
     /// None so far.
     pub fn none() -> Self {
-        Self { since: Instant::now(), failed: 0 }
+        Self { of: None, since: Instant::now(), failed: 0 }
     }
 }
 
@@ -101,11 +95,12 @@ pub struct Tolerance {
     delay_max_ms: u64,
     log: bool,
     log_records: bool,
+    metrics: Arc<ErrorMetrics>,
 }
 
 impl Tolerance {
     /// Takes them from the connector's config.
-    pub fn new(task: TaskId, config: &ConnectorCommon) -> Self {
+    pub fn new(task: TaskId, config: &ConnectorCommon, metrics: Arc<ErrorMetrics>) -> Self {
         Self {
             task,
             all: config.errors_tolerance == "all",
@@ -113,6 +108,7 @@ impl Tolerance {
             delay_max_ms: u64::try_from(config.errors_retry_delay_max_ms).unwrap_or(0),
             log: config.errors_log_enable,
             log_records: config.errors_log_include_messages,
+            metrics,
         }
     }
 
@@ -126,54 +122,89 @@ impl Tolerance {
         self.all
     }
 
-    /// Decides about a failed operation, and logs it if the connector's config says so. `place` tells which record it was
-    /// without telling its values.
-    pub fn decide(
-        &self,
-        failure: Failure,
-        attempts: &mut Attempts,
-        place: impl FnOnce() -> String,
-    ) -> Verdict {
-        attempts.failed += 1;
-        if failure.error.kind() == ErrorKind::Retriable
-            && let Some(delay) = self.delay(attempts)
-        {
-            return Verdict::Retry(delay);
+    /// Whether errors are written to the log.
+    pub fn logs(&self) -> bool {
+        self.log
+    }
+
+    /// How long to wait before the failed operation is repeated. `None` when it has failed for good: report it, then
+    /// [`settle`](Self::settle) it.
+    pub fn retry(&self, failure: &Failure, attempts: &mut Attempts) -> Option<Duration> {
+        let operation = Some((failure.stage, failure.class));
+        if attempts.of != operation {
+            *attempts = Attempts { of: operation, ..Attempts::none() };
         }
+        attempts.failed += 1;
+        if failure.error.kind() != ErrorKind::Retriable {
+            return None;
+        }
+        self.metrics.add(Count::Failure);
+        let delay = self.delay(attempts)?;
+        self.metrics.add(Count::Retry);
+        Some(delay)
+    }
+
+    /// Decides about an operation that failed for good: the record is left out, or the task fails. Logs it if the
+    /// connector's config says so. `record` tells which record it was, in the words of Connect's log, without its
+    /// values.
+    ///
+    /// # Errors
+    /// What fails the task.
+    pub fn settle(&self, failure: Failure, record: impl FnOnce() -> String) -> Result<()> {
+        self.metrics.add(Count::Failure);
+        self.metrics.add(Count::Error);
+        self.metrics.error_at(SystemClock.now_ms());
         let tolerable = failure.stage.tolerates(failure.error.kind());
-        self.settle(failure, tolerable, place)
+        let outcome = self.judge(failure, tolerable, record);
+        if outcome.is_ok() {
+            self.metrics.add(Count::Skipped);
+        }
+        outcome
     }
 
-    /// Decides about an operation that failed for good, whatever the kind of the error: a record that a sink rejected, or
-    /// that Kafka did not take.
-    pub fn decide_failed(&self, failure: Failure, place: impl FnOnce() -> String) -> Verdict {
-        self.settle(failure, true, place)
+    /// Decides about a record that failed outside: one that a sink rejected, or that Kafka did not take. Any kind of
+    /// error can be tolerated.
+    ///
+    /// # Errors
+    /// What fails the task.
+    pub fn settle_failed(&self, failure: Failure, record: impl FnOnce() -> String) -> Result<()> {
+        self.metrics.add(Count::Failure);
+        self.metrics.error_at(SystemClock.now_ms());
+        let outcome = self.judge(failure, true, record);
+        if outcome.is_err() {
+            self.metrics.add(Count::Error);
+        }
+        outcome
     }
 
-    fn settle(&self, failure: Failure, tolerable: bool, place: impl FnOnce() -> String) -> Verdict {
-        let place = place();
+    fn judge(&self, failure: Failure, tolerable: bool, record: impl FnOnce() -> String) -> Result<()> {
+        if self.all && tolerable && !self.log {
+            return Ok(());
+        }
+        let record = record();
         if self.log {
+            self.metrics.add(Count::Logged);
             error!(
                 trace = failure.error.trace(),
                 "Error encountered in task {}. Executing stage '{}' with class '{}'{}.",
                 self.task,
                 failure.stage.as_str(),
                 failure.class,
-                if self.log_records { format!(", where record is {place}") } else { String::new() }
+                if self.log_records { format!(", where {record}") } else { String::new() }
             );
         }
         if self.all && tolerable {
-            return Verdict::Skip(failure);
+            return Ok(());
         }
         let message = match tolerable {
             true => "Tolerance exceeded in error handler",
             false => "Unhandled exception in error handler",
         };
-        let mut hint = format!("stage {} of {}, record {place}", failure.stage.as_str(), failure.class);
+        let mut hint = format!("stage {} of {}, {record}", failure.stage.as_str(), failure.class);
         if let Some(cause_hint) = failure.error.hint_text() {
             hint = format!("{cause_hint} ({hint})");
         }
-        Verdict::Fail(Error::fatal(message).caused_by(failure.error).hint(hint))
+        Err(Error::fatal(message).caused_by(failure.error).hint(hint))
     }
 
     /// How long to wait before the next attempt; `None` when there is to be none.
@@ -200,18 +231,21 @@ mod tests {
             errors_tolerance: if all { "all" } else { "none" }.to_owned(),
             errors_retry_timeout: retry_timeout_ms,
             errors_retry_delay_max_ms: 1000,
+            errors_log_enable: true,
             ..ConnectorCommon::default()
         };
-        Tolerance::new(TaskId { connector: "c".into(), task: 0 }, &config)
+        Tolerance::new(TaskId { connector: "c".into(), task: 0 }, &config, Arc::default())
     }
 
     fn decide(tolerance: &Tolerance, stage: Stage, error: Error) -> &'static str {
         let failure = Failure { stage, class: "X", error };
-        match tolerance.decide(failure, &mut Attempts::none(), || "at 1".to_owned()) {
-            Verdict::Retry(_) => "retry",
-            Verdict::Skip(_) => "skip",
-            Verdict::Fail(error) if error.message().starts_with("Tolerance") => "exceeded",
-            Verdict::Fail(_) => "unhandled",
+        if tolerance.retry(&failure, &mut Attempts::none()).is_some() {
+            return "retry";
+        }
+        match tolerance.settle(failure, || "at 1".to_owned()) {
+            Ok(()) => "skip",
+            Err(error) if error.message().starts_with("Tolerance") => "exceeded",
+            Err(_) => "unhandled",
         }
     }
 
@@ -236,10 +270,46 @@ mod tests {
         check(true, 0, Stage::TaskPut, Error::fatal, "unhandled");
     }
 
+    /// What Kafka's RetryWithToleranceOperatorTest and the code beside it say.
+    #[test]
+    fn counts_as_connect_does() {
+        let check = |all, retry_ms, error: Error, expect: [u64; 5]| {
+            let tolerance = tolerance(all, retry_ms);
+            decide(&tolerance, Stage::ValueConverter, error);
+            let counts = tolerance.metrics.read();
+            let read = [
+                counts.record_failures,
+                counts.record_errors,
+                counts.records_skipped,
+                counts.retries,
+                counts.errors_logged,
+            ];
+            assert_eq!(read, expect);
+            assert_eq!(counts.last_error_ms > 0, counts.record_errors > 0);
+        };
+        check(true, 0, Error::record("e"), [1, 1, 1, 0, 1]);
+        check(false, 0, Error::record("e"), [1, 1, 0, 0, 1]);
+        // The last attempt of an operation that could be repeated counts twice.
+        check(true, 0, Error::retriable("e"), [2, 1, 1, 0, 1]);
+        check(true, 500, Error::retriable("e"), [1, 0, 0, 1, 0]);
+
+        let check_failed = |all, expect: [u64; 4]| {
+            let tolerance = tolerance(all, 0);
+            let failure = Failure { stage: Stage::TaskPut, class: "X", error: Error::fatal("e") };
+            assert_eq!(tolerance.settle_failed(failure, String::new).is_ok(), all);
+            let counts = tolerance.metrics.read();
+            let read =
+                [counts.record_failures, counts.record_errors, counts.records_skipped, counts.errors_logged];
+            assert_eq!(read, expect);
+        };
+        check_failed(true, [1, 0, 0, 1]);
+        check_failed(false, [1, 1, 0, 1]);
+    }
+
     #[test]
     fn delays_double_up_to_the_maximum_and_end_with_the_timeout() {
         let tolerance = tolerance(false, 60_000);
-        let mut attempts = Attempts { since: Instant::now(), failed: 1 };
+        let mut attempts = Attempts { failed: 1, ..Attempts::none() };
         assert_eq!(tolerance.delay(&attempts), Some(Duration::from_millis(300)));
         attempts.failed = 2;
         assert_eq!(tolerance.delay(&attempts), Some(Duration::from_millis(600)));

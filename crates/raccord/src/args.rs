@@ -33,6 +33,8 @@ pub enum Command {
     Broker(Broker),
     /// Check a worker's properties file, and connectors for that worker, without starting anything
     Check(Check),
+    /// Look after dead letters: records that connectors could not process
+    Dlq(Dlq),
     /// List the connectors, converters and transforms that are compiled in
     Plugins,
     /// Ask a running worker whether it is healthy; for container health checks
@@ -117,6 +119,71 @@ pub struct Broker {
     /// Where the logs are kept
     #[arg(long, default_value = "./raccord-data/broker", value_name = "FOLDER")]
     pub data_dir: PathBuf,
+}
+
+/// `raccord dlq`.
+#[derive(Args)]
+pub struct Dlq {
+    #[command(subcommand)]
+    pub command: DlqCommand,
+}
+
+/// What to do with dead letters.
+#[derive(Subcommand)]
+pub enum DlqCommand {
+    /// Write dead letters to the topics they came from, without the headers that tell what went wrong
+    Replay(Replay),
+}
+
+/// `raccord dlq replay`.
+#[derive(Args)]
+#[command(
+    after_help = "A consumer group remembers what was replayed: each letter is replayed by one run only. Runs with \
+    different filters have different groups.\n\n\
+    Examples:\n  \
+    raccord dlq replay --bootstrap broker1:9092 --topic orders-dlq --dry-run\n  \
+    raccord dlq replay --bootstrap broker1:9092 --topic orders-dlq\n  \
+    raccord dlq replay --bootstrap broker1:9092 --topic orders-dlq --filter-connector orders-es --limit 100\n  \
+    raccord dlq replay --bootstrap broker1:9092 --topic orders-dlq --filter-stage VALUE_CONVERTER --to orders-fixed\n  \
+    raccord dlq replay --bootstrap broker1:9093 --command-config client.properties --topic orders-dlq"
+)]
+pub struct Replay {
+    /// Brokers to connect to first
+    #[arg(long, value_name = "HOST:PORT[,…]")]
+    pub bootstrap: String,
+    /// The dead letter queue
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: String,
+    /// Where to write to: `original` for the topic that each letter came from, or a topic
+    #[arg(long, default_value = "original", value_name = "original|TOPIC")]
+    pub to: String,
+    /// Only letters of this connector
+    #[arg(long, value_name = "NAME")]
+    pub filter_connector: Option<String>,
+    /// Only letters of this stage, such as VALUE_CONVERTER, TRANSFORMATION or TASK_PUT
+    #[arg(long, value_name = "STAGE")]
+    pub filter_stage: Option<String>,
+    /// Only letters that came from this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub filter_topic: Option<String>,
+    /// Only letters with this exception: a Java class, with or without its package
+    #[arg(long, value_name = "CLASS")]
+    pub filter_exception: Option<String>,
+    /// Tell what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replay at most this many letters
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<u64>,
+    /// Pass over letters that cannot be replayed, instead of stopping before the first of them
+    #[arg(long)]
+    pub pass_over: bool,
+    /// The consumer group that remembers what was replayed; made of the topic and the filters if not given
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// Properties file for the Kafka clients, for instance with security.protocol
+    #[arg(long, value_name = "FILE")]
+    pub command_config: Option<PathBuf>,
 }
 
 /// `raccord healthcheck`.

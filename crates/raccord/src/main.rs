@@ -5,6 +5,7 @@ mod broker;
 mod check;
 mod daemon;
 mod distributed;
+mod dlq;
 mod healthcheck;
 mod logging;
 mod plugins;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Standalone(arguments) => standalone::run(arguments),
         Command::Broker(arguments) => broker::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Dlq(arguments) => dlq::run(arguments),
         Command::Plugins => plugins::run(),
         Command::Healthcheck(arguments) => healthcheck::run(arguments),
     };

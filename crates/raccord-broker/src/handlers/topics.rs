@@ -115,7 +115,7 @@ fn plan(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, TopicError>
     } else if topic.replication_factor > 1 {
         let n = topic.replication_factor;
         let message = format!(
-            "Unable to replicate the partition {n} time(s): The target replication factor of {n} cannot be reached because only 1 broker(s) are registered."
+            "Unable to replicate the partition {n} time(s): The target replication factor of {n} cannot be reached because only 1 broker(s) are registered or some brokers have all their log directories cordoned."
         );
         return refuse(ResponseError::InvalidReplicationFactor, message);
     } else if partitions < -1 || partitions == 0 {

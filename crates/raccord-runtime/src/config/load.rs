@@ -3,7 +3,7 @@
 use raccord_config::{AnyClass, Config, ConfigDef, Finding, Findings, Value, invalid_value};
 use raccord_plugin::RawConfig;
 
-use super::{OverridePolicy, Providers, Resolved, WorkerConfig};
+use super::{OverridePolicy, Providers, Resolved, RestartKeys, WorkerConfig};
 use crate::redaction::keep_secret;
 use crate::validate::{Client, client_definition};
 
@@ -43,6 +43,7 @@ pub fn load(properties: &RawConfig, mode: Mode) -> Result<Loaded, Findings> {
         Mode::Standalone => WorkerConfig::standalone_def(),
     };
     let mut config = WorkerConfig::parse_with(&def, &resolved, &AnyClass)?;
+    RestartKeys::parse(&resolved)?;
     // As Kafka's clients do: a first wait that was given is also the longest one, unless that was given too.
     if resolved.contains_key("reconnect.backoff.ms") && !resolved.contains_key("reconnect.backoff.max.ms") {
         config.reconnect_backoff_max_ms = config.reconnect_backoff_ms;
@@ -51,7 +52,8 @@ pub fn load(properties: &RawConfig, mode: Mode) -> Result<Loaded, Findings> {
     let unknown = resolved
         .iter()
         .map(|(key, _)| key)
-        .filter(|key| def.key(key).is_none() && !is_known_elsewhere(key) && !is_client_key(key))
+        .filter(|key| def.key(key).is_none() && RestartKeys::def().key(key).is_none())
+        .filter(|key| !is_known_elsewhere(key) && !is_client_key(key))
         .map(str::to_owned)
         .collect();
     let effective = effective(&def, &resolved);

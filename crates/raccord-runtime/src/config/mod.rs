@@ -2,6 +2,7 @@
 
 mod connector;
 mod distributed;
+mod errors;
 mod load;
 mod policy;
 mod providers;
@@ -12,6 +13,7 @@ mod worker;
 
 pub use connector::{ConnectorCommon, SinkCommon, SourceCommon};
 pub use distributed::SIGNATURE_ALGORITHMS;
+pub use errors::{RestartKeys, SinkErrorKeys, SourceErrorKeys, check_error_keys};
 pub(crate) use load::is_client_key;
 pub use load::{Loaded, Mode, load};
 pub use policy::OverridePolicy;

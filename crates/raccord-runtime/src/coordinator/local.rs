@@ -61,6 +61,8 @@ pub(super) struct LocalTask {
     pub version: Option<&'static str>,
     /// Whether it is being stopped to be started again on request.
     pub restarting: bool,
+    /// When it said RUNNING first, in milliseconds since the epoch.
+    pub running_since_ms: Option<u64>,
 }
 
 impl LocalTask {

@@ -20,6 +20,7 @@
 //! 6. A connector that does not exist has no instance, no task, and in the end no status.
 //! 7. With a target of STOPPED a connector ends up without tasks.
 
+mod auto_restart;
 mod connectors;
 mod event;
 mod group;
@@ -43,6 +44,7 @@ use rand::rngs::StdRng;
 
 pub use event::{Answer, ConnectorEvent, Effect, Epoch, Event, Request, RequestId, TaskNews};
 
+use crate::config::RestartKeys;
 use crate::config_log::{Change, ConfigTable, RestartRequest};
 use crate::plugins;
 use crate::status_log::StatusTable;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub key_bytes: usize,
     /// Seeds the keys.
     pub rng: StdRng,
+    /// When failed tasks start again by themselves, unless their connector says otherwise.
+    pub restart: RestartKeys,
 }
 
 /// The state machine. See the module's documentation.
@@ -88,6 +92,8 @@ pub struct Coordinator {
     /// Requests to answer when the task's next instance is started.
     task_restarts: BTreeMap<TaskId, Vec<RequestId>>,
     restarts: BTreeMap<String, RestartRequest>,
+    /// How many times in a row tasks of this worker have failed.
+    failures: BTreeMap<TaskId, u32>,
     /// The resolved config with which tasks were last compared, by connector: tells that a secret has changed.
     resolved: BTreeMap<String, RawConfig>,
     /// The resolved config from which the task configs were made that are being written, by connector.
@@ -116,6 +122,7 @@ impl Coordinator {
             connector_restarts: BTreeMap::new(),
             task_restarts: BTreeMap::new(),
             restarts: BTreeMap::new(),
+            failures: BTreeMap::new(),
             resolved: BTreeMap::new(),
             publishing: BTreeMap::new(),
             last_epoch: 0,
@@ -260,6 +267,7 @@ impl Coordinator {
     fn on_connector_removed(&mut self, name: &str) {
         self.group.rejoin = true;
         self.restarts.remove(name);
+        self.forget_failures(name, None);
         self.resolved.remove(name);
         self.publishing.remove(name);
         self.stop_connector_instance(name);

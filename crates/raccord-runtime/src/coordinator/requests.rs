@@ -141,6 +141,7 @@ impl Coordinator {
             return Err(not_here());
         }
         self.task_restarts.entry(id.clone()).or_default().push(request);
+        self.forget_failures(&id.connector, Some(id.task));
         // Until it runs (or fails again) its status tells so, not what it was before.
         self.bounce_task_instance(&id);
         Ok(())

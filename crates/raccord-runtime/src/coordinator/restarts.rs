@@ -62,6 +62,7 @@ impl Coordinator {
             for task in plan.tasks {
                 let id = TaskId { connector: name.as_str().into(), task };
                 if self.group.has_task(&id) {
+                    self.forget_failures(&name, Some(task));
                     self.bounce_task_instance(&id);
                 }
             }

@@ -9,7 +9,7 @@ use crate::status_log::{State, StatusKey};
 use crate::task::{TaskId, TaskTarget};
 
 impl Coordinator {
-    fn wants_task(&self, id: &TaskId) -> bool {
+    pub(super) fn wants_task(&self, id: &TaskId) -> bool {
         !self.stopping && self.group.has_task(id) && self.config.has_task(id)
     }
 
@@ -72,6 +72,7 @@ impl Coordinator {
             target,
             version: self.plugin_of(&connector_config).map(|plugin| plugin.version),
             restarting: false,
+            running_since_ms: None,
         };
         self.tasks.insert(id.clone(), local);
         tracing::info!(task = %id, "Starting task {id}");
@@ -113,6 +114,7 @@ impl Coordinator {
     /// New configs, or more or fewer tasks: what runs stops, and starts again when the group has agreed.
     pub(super) fn on_tasks_changed(&mut self, connector: &str) {
         self.group.rejoin = true;
+        self.forget_failures(connector, None);
         for id in self.local_tasks_of(connector) {
             self.stop_task_instance(&id);
         }
@@ -155,7 +157,14 @@ impl Coordinator {
             TaskNews::Stopped => (Phase::Failed, State::Unassigned, None),
         };
         local.phase = phase;
+        if state == State::Running {
+            local.running_since_ms.get_or_insert(self.now_ms);
+        }
+        let ran_ms = local.running_since_ms.map_or(0, |since_ms| self.now_ms - since_ms);
         self.say(StatusKey::Task(id.clone()), state, trace, version);
+        if state == State::Failed {
+            self.plan_auto_restart(id, epoch, ran_ms);
+        }
     }
 
     fn answer_task_restarts(&mut self, id: &TaskId, outcome: Result<Answer, HerderError>) {

@@ -49,6 +49,7 @@ impl Bench {
             key_algorithm: "HmacSHA256".into(),
             key_bytes: 32,
             rng: StdRng::seed_from_u64(1),
+            restart: RestartKeys::of_worker(&RawConfig::new()),
         };
         let mut bench = Self {
             coordinator: Coordinator::new(settings),
@@ -132,7 +133,14 @@ impl Bench {
     }
 
     fn put(&mut self, id: RequestId, name: &str) {
-        let config = RawConfig::from([("connector.class", "test.OneSourceConnector"), ("name", name)]);
+        self.put_with(id, name, &[]);
+    }
+
+    fn put_with(&mut self, id: RequestId, name: &str, more: &[(&str, &str)]) {
+        let mut config = RawConfig::from([("connector.class", "test.OneSourceConnector"), ("name", name)]);
+        for (key, value) in more {
+            config.insert(*key, (*value).to_owned());
+        }
         let name = name.to_owned();
         self.ask(id, Request::Put { name, config, initial_state: None, replace: true });
     }
@@ -155,7 +163,11 @@ impl Bench {
 
     /// A connector with one running task.
     fn running(&mut self, name: &str) -> TaskId {
-        self.put(1_000, name);
+        self.running_with(name, &[])
+    }
+
+    fn running_with(&mut self, name: &str, more: &[(&str, &str)]) -> TaskId {
+        self.put_with(1_000, name, more);
         self.connector(name, ConnectorEvent::Reached(TargetState::Started));
         let resolved = self.coordinator.config.connector(name).expect("it exists").as_ref().clone();
         let tasks = vec![RawConfig::from([("n", "0")])];
@@ -315,6 +327,53 @@ fn a_restart_plan_names_what_it_restarts() {
     check(1, false, true, ("RUNNING", "FAILED"));
     check(2, true, true, ("RUNNING", "RESTARTING"));
     check(3, true, false, ("RESTARTING", "RESTARTING"));
+}
+
+#[test]
+fn a_failed_task_starts_again_by_itself_where_its_config_says_so() {
+    let mut bench = Bench::new();
+    let keys = [
+        ("errors.restart.max.attempts", "2"),
+        ("errors.restart.backoff.ms", "100"),
+        ("errors.restart.backoff.max.ms", "1000"),
+    ];
+    let quiet = bench.running("quiet");
+    let id = bench.running_with("c", &keys);
+    let fail = |bench: &mut Bench, id: &TaskId, after_ms| {
+        bench.now_ms += after_ms;
+        bench.others.clear();
+        bench.task(id, TaskNews::Failed("broken".into()));
+        assert_eq!(bench.task_state(id), "FAILED");
+        assert_eq!(bench.others, []);
+    };
+    let again = |bench: &mut Bench, wait_ms| {
+        let then = bench.now_ms + wait_ms;
+        bench.tick();
+        assert_eq!((bench.now_ms, bench.task_state(&id)), (then, "RESTARTING"));
+        assert!(matches!(&bench.others[..], [Effect::StartTask { id: started, .. }] if *started == id));
+        bench.task(&id, TaskNews::Running);
+    };
+    fail(&mut bench, &id, 10);
+    again(&mut bench, 100);
+    fail(&mut bench, &id, 10);
+    again(&mut bench, 200);
+    // It has run long enough to begin anew.
+    fail(&mut bench, &id, 5_000);
+    again(&mut bench, 100);
+    fail(&mut bench, &id, 10);
+    again(&mut bench, 200);
+    fail(&mut bench, &id, 10);
+    // Enough: only the session key is waited for, and a restart that somebody asks for.
+    bench.tick();
+    assert_eq!((bench.now_ms, bench.task_state(&id)), (61_000, "FAILED"));
+    bench.ask(7, Request::RestartTask(id.clone()));
+    bench.task(&id, TaskNews::Running);
+    fail(&mut bench, &id, 10);
+    again(&mut bench, 100);
+    // Others' tasks stay as they are.
+    fail(&mut bench, &quiet, 0);
+    bench.tick();
+    assert_eq!(bench.task_state(&quiet), "FAILED");
 }
 
 #[test]

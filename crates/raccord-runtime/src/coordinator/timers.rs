@@ -13,6 +13,8 @@ pub(super) enum Timer {
     ConnectorStop(String, Epoch),
     /// The instance should have stopped by now.
     TaskStop(TaskId, Epoch),
+    /// Start a failed task again.
+    AutoRestart(TaskId, Epoch),
     /// Generate task configs again.
     Generate(String, Epoch),
     /// Answer, whether the state was reached or not.
@@ -60,6 +62,7 @@ impl Coordinator {
             match timer {
                 Timer::ConnectorStop(name, epoch) => self.on_connector_stuck(&name, epoch),
                 Timer::TaskStop(id, epoch) => self.on_task_stuck(&id, epoch),
+                Timer::AutoRestart(id, epoch) => self.on_auto_restart(&id, epoch),
                 Timer::Generate(name, epoch) => {
                     if self.connectors.get(&name).is_some_and(|local| local.epoch == epoch) {
                         self.generate(&name);

@@ -25,7 +25,7 @@ pub struct TopicDescription {
     pub partitions: i32,
 }
 
-/// A committed offset of a consumer group.
+/// A kafka_offset of a partition: one that a consumer group committed, or the partition's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupOffset {
     /// The partition.
@@ -46,7 +46,7 @@ pub trait Admin: Send + Sync {
     /// Creates topics; one that exists already is no error. Says which were created.
     ///
     /// # Errors
-    /// The broker's reason for the first topic that could not be created.
+    /// The broker's reason, in its own words, for the first topic that could not be created.
     async fn create_topics(&self, topics: &[NewTopic]) -> Result<Vec<String>>;
 
     /// Describes those of the topics that exist.
@@ -54,6 +54,12 @@ pub trait Admin: Send + Sync {
     /// # Errors
     /// The broker's reason.
     async fn describe_topics(&self, names: &[&str]) -> Result<Vec<TopicDescription>>;
+
+    /// The end of each partition of a topic: the kafka_offset that its next record gets. Empty for an unknown topic.
+    ///
+    /// # Errors
+    /// The broker's reason.
+    async fn end_offsets(&self, topic: &str) -> Result<Vec<GroupOffset>>;
 
     /// The committed offsets of a group; empty for an unknown group.
     ///

@@ -109,6 +109,8 @@ pub struct FetchedRecord {
     pub offset: i64,
     /// Milliseconds since the epoch, if the record has a timestamp.
     pub timestamp: Option<i64>,
+    /// Whether the timestamp is the time of the broker, not of the producer.
+    pub log_append_time: bool,
     /// Key bytes; `None` for null.
     pub key: Option<Range<u32>>,
     /// Value bytes; `None` for null.

@@ -3,6 +3,9 @@
 //! # Why nothing is lost or reordered
 //! - A kafka_offset is committed only after every record before it was put (or dropped by a transform, or skipped by
 //!   `errors.tolerance`), and only as far as the task's `flush` says that they are durable ([`offsets`]).
+//! - Nothing is committed while a dead letter is on its way: letters are handed over while their batch is processed, the
+//!   batch counts as put after that only, and a commit first waits until all letters are written
+//!   ([`SinkLoop::letters_are_written`]). One that is not written fails the task; its record is read again.
 //! - The consumer gives records of a partition in order; a batch is put before the next one is polled. A batch whose put
 //!   failed with a retriable error is put again, unchanged, while all partitions are paused.
 //! - Partitions that go away are flushed and committed first: the consumer gives them up when it is polled next. Of lost
@@ -11,28 +14,31 @@
 //! - When the task ends, also by a failure, what is durable is committed, as Connect does.
 
 mod decode;
+mod failures;
 mod offsets;
 mod requests;
+mod topics;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use raccord_config::Config;
-use raccord_plugin::data::Record;
 use raccord_plugin::{Error, ErrorKind, Result, SinkBatch, SinkContext, SinkTask, TopicPartition};
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use self::decode::Decoding;
 use self::offsets::Offsets;
 use self::requests::Requests;
+use self::topics::UsedTopics;
 use crate::chain::{Chain, Converters};
 use crate::client_properties;
-use crate::config::SinkCommon;
+use crate::config::{SinkCommon, SinkErrorKeys};
+use crate::dead_letters::{self, DeadLetters};
 use crate::ports::{Consumer, ConsumerEvent, Fetched, Subscription};
 use crate::task::{Lifecycle, TaskEvent, TaskId, TaskSpec, catch_panic, millis};
-use crate::tolerance::{Attempts, Failure, Stage, Tolerance, Verdict};
+use crate::tolerance::Tolerance;
 
 /// Waits before a batch is put again when the task did not say how long: the first, and the longest.
 const REDELIVERY_MIN: Duration = Duration::from_millis(500);
@@ -55,6 +61,7 @@ pub(crate) async fn run(
         // Closing takes time as well.
         let budget = millis(spec.worker.task_shutdown_graceful_timeout_ms).mul_f32(0.8);
         let assigned = sink.offsets.assigned();
+        sink.letters_patience = sink.letters_patience.min(budget.mul_f32(0.5));
         let last = async {
             timeout(budget, sink.give_up(&assigned))
                 .await
@@ -82,6 +89,13 @@ struct SinkLoop {
     decoding: Decoding,
     chain: Chain,
     tolerance: Tolerance,
+    /// Where records go that are given up. `None` before it is open, or when there is none.
+    dead_letters: Option<DeadLetters>,
+    dead_letter_settings: Option<dead_letters::Settings>,
+    /// How long a commit waits until dead letters are written.
+    letters_patience: Duration,
+    /// Whether records that make a put fail are looked for.
+    isolates: bool,
     /// What a poll brings.
     incoming: Fetched,
     /// What the batch was made of.
@@ -102,9 +116,7 @@ struct SinkLoop {
     commit_due: Instant,
     /// The longest wait until the next put, for once.
     put_timeout: Option<Duration>,
-    known_topics: Option<HashSet<Arc<str>>>,
-    /// What `known_topics` has been cleared for.
-    topics_forgotten: u64,
+    topics: UsedTopics,
 }
 
 #[derive(Clone, Copy)]
@@ -118,6 +130,8 @@ impl SinkLoop {
         let (id, config, worker) = (&spec.id, &spec.connector_config, &spec.worker);
         let common =
             SinkCommon::parse(config).map_err(|findings| Error::config(findings.first().to_owned()))?;
+        let beyond =
+            SinkErrorKeys::parse(config).map_err(|findings| Error::config(findings.first().to_owned()))?;
         let subscription = match common.topics.is_empty() {
             false => Subscription::Topics(common.topics.clone()),
             true => Subscription::Regex(common.topics_regex.clone()),
@@ -132,7 +146,11 @@ impl SinkLoop {
             consumer,
             decoding: Decoding::new(converters),
             chain,
-            tolerance: Tolerance::new(id.clone(), &common.common),
+            tolerance: Tolerance::new(id.clone(), &common.common, spec.error_metrics.clone()),
+            dead_letters: None,
+            dead_letter_settings: dead_letter_settings(&common),
+            letters_patience: millis(worker.offset_flush_timeout_ms),
+            isolates: beyond.errors_deadletterqueue_put_enable,
             incoming: Fetched::default(),
             fetched: Fetched::default(),
             batch: SinkBatch::default(),
@@ -146,12 +164,17 @@ impl SinkLoop {
             commit_timeout: millis(worker.offset_flush_timeout_ms),
             commit_due: Instant::now() + commit_interval,
             put_timeout: None,
-            known_topics: worker.topic_tracking_enable.then(HashSet::new),
-            topics_forgotten: 0,
+            topics: UsedTopics::new(worker.topic_tracking_enable),
         })
     }
 
     async fn open_and_work(&mut self, spec: &TaskSpec, lifecycle: &mut Lifecycle) -> Result<()> {
+        if let Some(settings) = self.dead_letter_settings.take() {
+            self.dead_letters = tokio::select! {
+                opened = DeadLetters::open(spec, settings) => Some(opened?),
+                () = lifecycle.stop_requested() => return Ok(()),
+            };
+        }
         let context = SinkContext {
             connector: spec.id.connector.clone(),
             task: spec.id.task,
@@ -178,6 +201,9 @@ impl SinkLoop {
     async fn iteration(&mut self, lifecycle: &mut Lifecycle) -> Result<()> {
         self.follow_orders(lifecycle).await?;
         self.serve_requests()?;
+        if let Some(letters) = &mut self.dead_letters {
+            letters.check()?;
+        }
         if Instant::now() >= self.commit_due {
             self.commit_due = Instant::now() + self.commit_interval;
             self.commit().await?;
@@ -191,7 +217,7 @@ impl SinkLoop {
         match event {
             Ok(ConsumerEvent::Records) => {
                 self.take_fetched(lifecycle).await?;
-                self.deliver().await
+                self.deliver(lifecycle).await
             }
             Ok(ConsumerEvent::Assigned(partitions)) => self.assigned(&partitions).await,
             Ok(ConsumerEvent::Revoked { partitions, lost }) => self.revoked(&partitions, lost).await,
@@ -325,23 +351,35 @@ impl SinkLoop {
             return Err(Error::fatal("the consumer brought records of paused partitions"));
         }
         std::mem::swap(&mut self.fetched, &mut self.incoming);
-        self.tell_topics(lifecycle).await;
         self.decoding.begin(&self.fetched)?;
         let fetched = std::mem::take(&mut self.fetched);
         self.batch.partitions.clear();
         self.batch.partitions.extend_from_slice(&fetched.partitions);
         self.note_ends(&fetched);
+        self.topics.begin(&fetched.partitions, lifecycle.topics_forgotten());
+        let made = self.make_batch(&fetched, lifecycle).await;
+        self.fetched = fetched;
+        for topic in self.topics.take_reached() {
+            lifecycle.tell(TaskEvent::Topic(topic)).await;
+        }
+        made
+    }
+
+    async fn make_batch(&mut self, fetched: &Fetched, lifecycle: &Lifecycle) -> Result<()> {
         for (index, record) in fetched.records.iter().enumerate() {
-            match self.decoding.decode(&fetched, record) {
+            let decoded = self.decoding.decode(fetched, record);
+            if decoded.is_ok() {
+                self.topics.used(record.stream, &fetched.partitions);
+            }
+            match decoded {
                 Ok(record) if self.chain.is_empty() => self.batch.records.push(record),
                 decoded => {
-                    if let Some(record) = self.transform(&fetched, index, decoded, lifecycle).await? {
+                    if let Some(record) = self.transform(fetched, index, decoded, lifecycle).await? {
                         self.batch.records.push(record);
                     }
                 }
             }
         }
-        self.fetched = fetched;
         Ok(())
     }
 
@@ -358,124 +396,41 @@ impl SinkLoop {
         self.batch_ends.retain(|(_, end)| *end >= 0);
     }
 
-    async fn tell_topics(&mut self, lifecycle: &Lifecycle) {
-        let Some(known) = &mut self.known_topics else { return };
-        if self.topics_forgotten != lifecycle.topics_forgotten() {
-            self.topics_forgotten = lifecycle.topics_forgotten();
-            known.clear();
-        }
-        for partition in &self.fetched.partitions {
-            if !known.contains(&partition.topic) {
-                known.insert(partition.topic.clone());
-                lifecycle.tell(TaskEvent::Topic(partition.topic.clone())).await;
-            }
-        }
-    }
-
-    /// Takes a decoded record through the transforms, and does what a failure of either needs.
-    async fn transform(
-        &mut self,
-        fetched: &Fetched,
-        index: usize,
-        mut decoded: Result<Record, Failure>,
-        lifecycle: &Lifecycle,
-    ) -> Result<Option<Record>> {
-        let mut attempts = Attempts::none();
-        let mut from = 0;
-        loop {
-            let (failure, again) = match decoded {
-                Ok(record) => match self.chain.apply(record, from, self.tolerance.retries()) {
-                    Ok(record) => return Ok(record),
-                    Err(failed) => {
-                        from = failed.step;
-                        (failed.failure, failed.record)
-                    }
-                },
-                Err(failure) => (failure, None),
-            };
-            match self.tolerance.decide(failure, &mut attempts, || place(fetched, index)) {
-                Verdict::Retry(delay) => {
-                    if timeout(delay, lifecycle.stop_requested()).await.is_ok() {
-                        return Err(Error::cancelled());
-                    }
-                    decoded = match again {
-                        Some(record) => Ok(record),
-                        None => self.decoding.decode(fetched, &fetched.records[index]),
-                    };
-                }
-                Verdict::Skip(failure) => {
-                    self.dead_letter(fetched, index, &failure);
-                    return Ok(None);
-                }
-                Verdict::Fail(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The one place where records that are left out go by: here the dead letter queue gets the original bytes.
-    fn dead_letter(&mut self, fetched: &Fetched, index: usize, failure: &Failure) {
-        debug!(task = %self.id, stage = failure.stage.as_str(), record = place(fetched, index), "record skipped");
-    }
-
     /// Puts the batch, unless it is to wait. An empty one is put as well: some tasks work by the clock.
-    async fn deliver(&mut self) -> Result<()> {
+    async fn deliver(&mut self, lifecycle: &Lifecycle) -> Result<()> {
         if self.redelivery.is_some_and(|redelivery| Instant::now() < redelivery.at) {
             return Ok(());
         }
         match self.task.put(&self.batch).await {
             Ok(rejected) => {
                 for rejected in rejected {
-                    self.reject(rejected)?;
+                    self.reject(rejected.index, rejected.error, lifecycle).await?;
                 }
-                for (partition, end) in self.batch_ends.drain(..) {
-                    self.offsets.put(&partition, end);
-                }
-                self.batch.records.clear();
-                if self.redelivery.take().is_some() {
-                    self.resume_all()?;
-                }
-                Ok(())
+                self.delivered()
             }
-            Err(error) if error.kind() == ErrorKind::Retriable => {
-                error!(task = %self.id, trace = error.trace(), "RetriableException from SinkTask");
-                self.put_later()
+            Err(error) if error.kind() == ErrorKind::Retriable => self.put_later(&error),
+            Err(error) if self.isolates && error.kind() == ErrorKind::Record => {
+                self.isolate(error, lifecycle).await
             }
             Err(error) => Err(unrecoverable(error)),
         }
     }
 
-    fn reject(&mut self, rejected: raccord_plugin::Rejected) -> Result<()> {
-        let Some(record) = self.batch.records.get(rejected.index) else {
-            return Err(Error::fatal(format!(
-                "the task rejected record {} of a batch of {}",
-                rejected.index,
-                self.batch.records.len()
-            )));
-        };
-        let (stream, offset) = (record.position.stream, record.position.sequence as i64);
-        let failure = Failure {
-            stage: Stage::TaskPut,
-            class: "org.apache.kafka.connect.sink.SinkTask",
-            error: rejected.error,
-        };
-        // Both are in order, but for records that were left out: the batch is the one fetched last.
-        let original =
-            self.fetched.records.iter().position(|one| one.stream == stream && one.offset == offset);
-        let index = original.expect("the batch was made of what was fetched last");
-        match self.tolerance.decide_failed(failure, || place(&self.fetched, index)) {
-            Verdict::Skip(failure) => {
-                let fetched = std::mem::take(&mut self.fetched);
-                self.dead_letter(&fetched, index, &failure);
-                self.fetched = fetched;
-                Ok(())
-            }
-            Verdict::Fail(error) => Err(unrecoverable(error)),
-            Verdict::Retry(_) => Ok(()),
+    /// Takes note that the batch was put.
+    fn delivered(&mut self) -> Result<()> {
+        for (partition, end) in self.batch_ends.drain(..) {
+            self.offsets.put(&partition, end);
         }
+        self.batch.records.clear();
+        if self.redelivery.take().is_some() {
+            self.resume_all()?;
+        }
+        Ok(())
     }
 
     /// Pauses everything, so that polls keep the membership of the group but bring nothing, until the batch is put again.
-    fn put_later(&mut self) -> Result<()> {
+    fn put_later(&mut self, error: &Error) -> Result<()> {
+        error!(task = %self.id, trace = error.trace(), "RetriableException from SinkTask");
         let failures = self.redelivery.map_or(0, |redelivery| redelivery.failures);
         if self.redelivery.is_none() {
             self.consumer.pause(&self.offsets.assigned())?;
@@ -486,8 +441,28 @@ impl SinkLoop {
         Ok(())
     }
 
+    /// Waits until all dead letters are written, but not for ever. Says whether they are: if not, nothing may be
+    /// committed.
+    ///
+    /// # Errors
+    /// When Kafka does not take a letter.
+    async fn letters_are_written(&mut self) -> Result<bool> {
+        let Some(letters) = &mut self.dead_letters else { return Ok(true) };
+        let written = letters.flush(self.letters_patience).await?;
+        if !written {
+            warn!(
+                task = %self.id, letters = letters.outstanding(),
+                "Dead letters are not written yet; offsets are committed when they are"
+            );
+        }
+        Ok(written)
+    }
+
     /// Flushes and commits what was put.
     async fn commit(&mut self) -> Result<()> {
+        if !self.letters_are_written().await? {
+            return Ok(());
+        }
         let mut durable = self.offsets.done(&self.offsets.assigned());
         if durable.is_empty() {
             return Ok(());
@@ -518,6 +493,7 @@ impl SinkLoop {
 
     /// Flushes, revokes and commits partitions that go away. Errors of the flush keep nothing from going away.
     async fn give_up(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        let letters = self.letters_are_written().await;
         let mut durable = self.offsets.done(partitions);
         let flushed = match durable.is_empty() {
             true => Ok(()),
@@ -526,8 +502,9 @@ impl SinkLoop {
         if !partitions.is_empty() {
             self.task.revoke(partitions, false).await?;
         }
-        match flushed {
-            Ok(()) => self.commit_durable(durable).await,
+        match flushed.and(letters) {
+            Ok(true) => self.commit_durable(durable).await,
+            Ok(false) => {}
             Err(error) => warn!(task = %self.id, trace = error.trace(), "Offset commit failed during close"),
         }
         Ok(())
@@ -551,9 +528,11 @@ fn unrecoverable(error: Error) -> Error {
     Error::fatal("Exiting WorkerSinkTask due to unrecoverable exception.").caused_by(error)
 }
 
-/// Which record it is, without its values.
-fn place(fetched: &Fetched, index: usize) -> String {
-    let record = &fetched.records[index];
-    let TopicPartition { topic, partition } = &fetched.partitions[record.stream as usize];
-    format!("{{topic='{topic}', partition={partition}, offset={}}}", record.offset)
+fn dead_letter_settings(keys: &SinkCommon) -> Option<dead_letters::Settings> {
+    let topic = keys.errors_deadletterqueue_topic_name.trim();
+    (!topic.is_empty()).then(|| dead_letters::Settings {
+        topic: topic.to_owned(),
+        replication_factor: keys.errors_deadletterqueue_topic_replication_factor,
+        context_headers: keys.errors_deadletterqueue_context_headers_enable,
+    })
 }

@@ -147,6 +147,25 @@ impl Encoding {
         Ok(())
     }
 
+    /// The parts of a record each for itself, the key first; which of them can be encoded.
+    pub(super) fn parts(&mut self, record: &Record) -> [Result<Option<Vec<u8>>>; 2] {
+        let key = self.key.encode(&record.topic, record.key_schema.as_ref(), &record.key);
+        let value = self.value.encode(&record.topic, record.value_schema.as_ref(), &record.value);
+        [
+            key.map(|()| self.key.bytes().map(<[u8]>::to_vec)),
+            value.map(|()| self.value.bytes().map(<[u8]>::to_vec)),
+        ]
+    }
+
+    /// The record's headers.
+    ///
+    /// # Errors
+    /// When one cannot be encoded.
+    pub(super) fn headers(&mut self, record: &Record) -> Result<Vec<(Arc<str>, Option<Vec<u8>>)>, Failure> {
+        self.encode_headers(record)?;
+        Ok(std::mem::take(&mut self.headers))
+    }
+
     /// The record that was encoded last, as the producer takes it.
     #[inline]
     pub(super) fn outgoing<'a>(&'a self, record: &'a Record, ticket: u64) -> Outgoing<'a> {

@@ -9,17 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raccord_plugin::data::{Position, Record};
-use raccord_plugin::{Error, ErrorKind, Result, SourceTask};
+use raccord_plugin::{Error, ErrorKind, OffsetMap, Result, SourceTask};
 use tracing::warn;
 
 use super::Commits;
 use super::encode::Encoding;
+use super::letters::SourceLetters;
 use super::topics::Topics;
 use crate::ack_tracker::AckTracker;
 use crate::chain::{Chain, ChainFailure};
+use crate::dead_letters::NO_TICKET;
 use crate::ports::{Acks, Producer, SendError};
 use crate::task::{Lifecycle, TaskId};
-use crate::tolerance::{Attempts, Failure, Stage, Tolerance, Verdict};
+use crate::tolerance::{Attempts, Failure, Stage, Tolerance};
 
 /// How long to wait before a record is sent again that the producer could not take for now.
 const SEND_BACKOFF: Duration = Duration::from_millis(100);
@@ -84,7 +86,8 @@ impl Line {
     }
 
     fn transform(&mut self, tag: Tag, record: Record, from: usize) -> Pushed {
-        match self.chain.apply(record, from, self.tolerance.retries()) {
+        let keep = self.tolerance.retries() || self.outlet.letters.is_some();
+        match self.chain.apply(record, from, keep) {
             Ok(Some(record)) => self.deliver(tag, record),
             Ok(None) => {
                 self.outlet.tracker.ack(tag.ticket);
@@ -109,7 +112,12 @@ impl Line {
             return Err(Box::new(Stuck::NewTopic(tag, record)));
         }
         match self.outlet.producer.send(&self.encoding.outgoing(&record, tag.ticket)) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if let Some(letters) = &mut self.outlet.letters {
+                    letters.keep(tag.ticket, record);
+                }
+                Ok(())
+            }
             Err(SendError::Full) => Err(Box::new(Stuck::Full(tag, record))),
             Err(SendError::Rejected(error)) => Err(Box::new(Stuck::Rejected(tag, record, error))),
         }
@@ -131,18 +139,22 @@ impl Line {
         while let Err(stuck) = pushed {
             pushed = match *stuck {
                 Stuck::Transform(tag, failed) => {
-                    let verdict = self.decide(failed.failure, &mut attempts, tag, task);
-                    match (self.judge(verdict, tag, lifecycle).await?, failed.record) {
-                        (true, Some(record)) => self.transform(tag, record, failed.step),
-                        _ => Ok(()),
+                    let ChainFailure { step, record, failure } = *failed;
+                    let Some(delay) = self.tolerance.retry(&failure, &mut attempts) else {
+                        return self.give_up(tag, record, failure, task, lifecycle).await;
+                    };
+                    pause(delay, lifecycle).await?;
+                    match record {
+                        Some(record) => self.transform(tag, record, step),
+                        None => Ok(()),
                     }
                 }
                 Stuck::Encode(tag, record, failure) => {
-                    let verdict = self.decide(failure, &mut attempts, tag, task);
-                    match self.judge(verdict, tag, lifecycle).await? {
-                        true => self.deliver(tag, record),
-                        false => Ok(()),
-                    }
+                    let Some(delay) = self.tolerance.retry(&failure, &mut attempts) else {
+                        return self.give_up(tag, Some(record), failure, task, lifecycle).await;
+                    };
+                    pause(delay, lifecycle).await?;
+                    self.deliver(tag, record)
                 }
                 Stuck::NewTopic(tag, record) => {
                     self.prepare_topic(tag, &record.topic, lifecycle).await?;
@@ -154,8 +166,11 @@ impl Line {
                 }
                 Stuck::Rejected(tag, record, error) => {
                     if error.kind() != ErrorKind::Retriable {
+                        if let Some(letters) = &mut self.outlet.letters {
+                            letters.keep(tag.ticket, record);
+                        }
                         self.outlet.given_up(tag.ticket, error);
-                        return self.outlet.settle();
+                        return self.outlet.settle(task);
                     }
                     warn!(task = %self.id, topic = %record.topic, trace = error.trace(), "Failed to send record. Backing off before retrying");
                     pause(SEND_BACKOFF, lifecycle).await?;
@@ -166,25 +181,29 @@ impl Line {
         Ok(())
     }
 
-    fn decide(
-        &self,
-        failure: Failure,
-        attempts: &mut Attempts,
+    /// Leaves a record out, or fails.
+    async fn give_up(
+        &mut self,
         tag: Tag,
+        record: Option<Record>,
+        failure: Failure,
         task: &mut dyn SourceTask,
-    ) -> Verdict {
-        self.tolerance.decide(failure, attempts, || place(task, tag.position))
-    }
-
-    /// Waits if the operation is to be repeated, and says whether it is.
-    async fn judge(&mut self, verdict: Verdict, tag: Tag, lifecycle: &Lifecycle) -> Result<bool> {
-        match verdict {
-            Verdict::Retry(delay) => pause(delay, lifecycle).await.map(|()| true),
-            Verdict::Skip(_) => {
-                self.outlet.tracker.ack(tag.ticket);
-                Ok(false)
+        lifecycle: &Lifecycle,
+    ) -> Result<()> {
+        let outlet = &mut self.outlet;
+        match (&mut outlet.letters, record) {
+            (Some(letters), Some(record)) => {
+                // A record that fails the task is read again.
+                let ticket = if self.tolerance.skips() { tag.ticket } else { NO_TICKET };
+                letters.post(&record, &failure, ticket, task);
+                letters.queue.posted(lifecycle).await?;
+                self.tolerance.settle(failure, || described(task, tag.position))
             }
-            Verdict::Fail(error) => Err(error),
+            _ => {
+                self.tolerance.settle(failure, || described(task, tag.position))?;
+                outlet.tracker.ack(tag.ticket);
+                Ok(())
+            }
         }
     }
 
@@ -215,6 +234,22 @@ pub(super) fn place(task: &dyn SourceTask, position: Position) -> String {
     format!("{} at {}", text(offset.partition), offset.offset.map(text).unwrap_or_default())
 }
 
+/// Which record it was, in the words of Connect's log but without its key, value and headers.
+fn described(task: &dyn SourceTask, position: Position) -> String {
+    let offset = task.offset(position);
+    let text = |map: OffsetMap| {
+        let plain =
+            |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let entries: Vec<String> = map.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
+        format!("{{{}}}", entries.join(", "))
+    };
+    format!(
+        "source record is = SourceRecord{{sourcePartition={}, sourceOffset={}}}",
+        text(offset.partition),
+        offset.offset.map_or_else(|| "null".to_owned(), text)
+    )
+}
+
 /// Waits; cancelled when the task is to stop.
 pub(super) async fn pause(delay: Duration, lifecycle: &Lifecycle) -> Result<()> {
     tokio::select! {
@@ -229,6 +264,10 @@ pub(super) struct Outlet {
     pub(super) tracker: AckTracker,
     acks: Acks,
     tolerance: Tolerance,
+    /// Where records go that are given up. `None` before it is open, or when there is none.
+    pub(super) letters: Option<SourceLetters>,
+    /// Records that Kafka did not take and whose letters are still to be written.
+    refused: Vec<(u64, Record, Error)>,
     /// The first record that was not written and may not be skipped.
     failure: Option<Error>,
     /// Where in the source the record is that failed the task.
@@ -247,6 +286,8 @@ impl Outlet {
             tracker: AckTracker::default(),
             acks: Acks::default(),
             tolerance,
+            letters: None,
+            refused: Vec::new(),
             failure: None,
             failed_at: None,
             awaited: Vec::new(),
@@ -258,9 +299,13 @@ impl Outlet {
     /// Takes note of the fates that have become known.
     ///
     /// # Errors
-    /// When a record was not written and may not be skipped.
-    pub(super) fn settle(&mut self) -> Result<()> {
+    /// When a record was not written and may not be skipped, or a dead letter was not written.
+    pub(super) fn settle(&mut self, task: &dyn SourceTask) -> Result<()> {
         self.take_acks();
+        self.report_refused(task);
+        if let Some(letters) = &mut self.letters {
+            letters.queue.check()?;
+        }
         match self.failure.take() {
             Some(error) => {
                 Err(Error::fatal("Unrecoverable exception from producer send callback").caused_by(error))
@@ -273,6 +318,8 @@ impl Outlet {
     pub(super) fn settle_quietly(&mut self) -> bool {
         self.take_acks();
         self.failure.is_none()
+            && self.refused.is_empty()
+            && self.letters.as_ref().is_none_or(|letters| !letters.queue.has_failed())
     }
 
     /// Where in the source the record is that [`settle`](Self::settle) reported.
@@ -286,6 +333,9 @@ impl Outlet {
         for ticket in &self.acks.delivered {
             self.tracker.ack(*ticket);
         }
+        if let Some(letters) = &mut self.letters {
+            letters.take_acks(&self.acks.delivered, &mut self.tracker);
+        }
         if !self.awaited.is_empty() {
             self.note_topics();
         }
@@ -298,17 +348,59 @@ impl Outlet {
 
     /// Takes note of a record that Kafka does not take, whether the producer or a broker says so.
     fn given_up(&mut self, ticket: u64, error: Error) {
-        if !self.tolerance.skips() {
-            if self.failure.is_none() {
-                self.failed_at = self.failed_at.or(self.tracker.position(ticket));
-                self.failure = Some(error);
-            }
-            return;
+        let kept = self.letters.as_mut().and_then(|letters| letters.kept(ticket));
+        if let Some(record) = kept
+            && error.kind() == ErrorKind::Record
+        {
+            return self.refused.push((ticket, record, error));
+        }
+        // With a dead letter queue nothing is dropped: what is no fault of the record fails the task.
+        if !self.tolerance.skips() || self.letters.is_some() {
+            return self.fail(ticket, error);
         }
         // Decides nothing: the record is lost, and the connector's config says that this may be. It is logged.
         let failure = Failure { stage: Stage::KafkaProduce, class: SENDER, error };
-        let _ = self.tolerance.decide_failed(failure, || "sent to Kafka".to_owned());
+        let _ = self.tolerance.settle_failed(failure, || "source record was sent to Kafka".to_owned());
         self.tracker.ack(ticket);
+    }
+
+    fn fail(&mut self, ticket: u64, error: Error) {
+        if self.failure.is_none() {
+            self.failed_at = self.failed_at.or(self.tracker.position(ticket));
+            self.failure = Some(error);
+        }
+    }
+
+    /// Writes the dead letters of records that Kafka did not take.
+    fn report_refused(&mut self, task: &dyn SourceTask) {
+        for (ticket, record, error) in std::mem::take(&mut self.refused) {
+            let Some(letters) = &mut self.letters else { continue };
+            let failure = Failure { stage: Stage::KafkaProduce, class: SENDER, error };
+            if self.tolerance.skips() {
+                letters.post(&record, &failure, ticket, task);
+                // All kinds of errors are tolerated here.
+                let _ = self.tolerance.settle_failed(failure, || described(task, record.position));
+            } else {
+                letters.post(&record, &failure, NO_TICKET, task);
+                self.fail(ticket, failure.error);
+            }
+        }
+    }
+
+    /// Number of records and dead letters whose fate is not known.
+    pub(super) fn outstanding(&self) -> usize {
+        self.producer.outstanding() + self.letters.as_ref().map_or(0, |letters| letters.queue.outstanding())
+    }
+
+    /// Waits until a fate may have become known. Cancel-safe.
+    pub(super) async fn progress(&mut self) {
+        match &mut self.letters {
+            None => self.producer.progress().await,
+            Some(letters) => tokio::select! {
+                () = self.producer.progress() => {}
+                () = letters.queue.progress() => {}
+            },
+        }
     }
 
     fn expect_topic(&mut self, ticket: u64, topic: &Arc<str>) {
@@ -347,23 +439,23 @@ impl Outlet {
         lifecycle: &Lifecycle,
     ) -> Result<()> {
         let before = self.producer.outstanding();
-        self.settle()?;
+        self.settle(task)?;
         while self.producer.outstanding() >= before {
             tokio::select! {
-                () = self.producer.progress() => {}
+                () = self.progress() => {}
                 () = commits.wake() => super::serve_commits(task, commits, &mut self.tracker).await,
                 () = lifecycle.stop_requested() => return Err(Error::cancelled()),
             }
-            self.settle()?;
+            self.settle(task)?;
         }
         Ok(())
     }
 
     /// Waits until the fate of all records is known.
-    pub(super) async fn all_settled(&mut self) {
-        while self.producer.outstanding() > 0 {
-            self.producer.progress().await;
-            if let Err(error) = self.settle() {
+    pub(super) async fn all_settled(&mut self, task: &mut dyn SourceTask) {
+        while self.outstanding() > 0 {
+            self.progress().await;
+            if let Err(error) = self.settle(task) {
                 warn!(trace = error.trace(), "a record sent before the task ended was not written");
             }
         }

@@ -6,7 +6,8 @@
 //!   record after that (task fails, worker dies, producer gives up), its offset and all later ones of its stream stay
 //!   unstored, so the source reads it again.
 //! - A ticket is acknowledged by: Kafka's acknowledgement (`acks=all` unless the user wants less), a transform that drops
-//!   the record, or `errors.tolerance=all`. There is no fourth.
+//!   the record, or `errors.tolerance=all`; with a dead letter queue, by Kafka's acknowledgement of the letter instead of
+//!   the last. There is no fifth.
 //! - Records go to the producer one after the other; the next one is not looked at while one cannot go on
 //!   ([`line::Stuck`]). The producer keeps order within a partition, repeats included.
 //! - A record that the producer gives up fails the task: later records may be written already, hence going on would commit
@@ -18,6 +19,7 @@
 
 mod commit;
 mod encode;
+mod letters;
 mod line;
 mod topics;
 
@@ -31,14 +33,17 @@ use tracing::{debug, info, warn};
 
 use self::commit::Commits;
 use self::encode::Encoding;
+use self::letters::SourceLetters;
 use self::line::{Line, Outlet, pause, place};
-use self::topics::Topics;
+use self::topics::{Creation, Topics};
 use crate::ack_tracker::AckTracker;
 use crate::chain::{Chain, Converters};
 use crate::client_properties;
-use crate::config::SourceCommon;
+use crate::config::{SourceCommon, SourceErrorKeys};
+use crate::dead_letters;
 use crate::task::{Lifecycle, TaskEvent, TaskSpec, catch_panic, millis};
 use crate::tolerance::Tolerance;
+use crate::topic_creation::TopicGroups;
 
 /// Bounds of a batch. Small enough to stay in the processor's cache, large enough that what happens once per batch does
 /// not count.
@@ -82,6 +87,7 @@ struct SourceLoop {
     line: Line,
     commits: Commits,
     poll_failures: u32,
+    dead_letter_settings: Option<dead_letters::Settings>,
 }
 
 /// How a poll ended.
@@ -97,15 +103,24 @@ impl SourceLoop {
         let (id, config, worker) = (&spec.id, &spec.connector_config, &spec.worker);
         let common =
             SourceCommon::parse(config).map_err(|findings| Error::config(findings.first().to_owned()))?;
-        let tolerance = Tolerance::new(id.clone(), &common.common);
-        let admin = match worker.topic_creation_enable && topics::configured(config) {
-            true => Some(spec.kafka.admin(&client_properties::admin(worker, config, id))?),
+        let beyond =
+            SourceErrorKeys::parse(config).map_err(|findings| Error::config(findings.first().to_owned()))?;
+        let tolerance = Tolerance::new(id.clone(), &common.common, spec.error_metrics.clone());
+        let groups = match worker.topic_creation_enable {
+            true => TopicGroups::parse(config)?,
             false => None,
+        };
+        let creation = match groups {
+            Some(groups) => {
+                let admin = client_properties::admin(worker, config, format!("connector-adminclient-{id}"));
+                Some(Creation { admin: spec.kafka.admin(&admin)?, groups })
+            }
+            None => None,
         };
         let chain = Chain::new(spec.plugins, &common.common, config)?;
         let converters = Converters::new(spec.plugins, &common.common, config, worker)?;
-        let topics = Topics::new(&common.topic_creation_groups, config, admin)?;
-        let producer = spec.kafka.producer(&client_properties::producer(worker, config, id))?;
+        let producer = client_properties::producer(worker, config, format!("connector-producer-{id}"));
+        let producer = spec.kafka.producer(&producer)?;
         let outlet = Outlet::new(producer, tolerance.clone(), worker.topic_tracking_enable);
         let (interval, timeout) =
             (millis(worker.offset_flush_interval_ms), millis(worker.offset_flush_timeout_ms));
@@ -117,16 +132,23 @@ impl SourceLoop {
                 chain,
                 encoding: Encoding::new(converters),
                 tolerance,
-                topics,
+                topics: Topics::new(creation),
                 outlet,
                 topics_forgotten: 0,
             },
             commits: Commits::new(id.clone(), spec.offsets.clone(), interval, timeout),
             poll_failures: 0,
+            dead_letter_settings: dead_letter_settings(&beyond),
         })
     }
 
     async fn open_and_work(&mut self, spec: &TaskSpec, lifecycle: &mut Lifecycle) -> Result<()> {
+        if let Some(settings) = self.dead_letter_settings.take() {
+            self.line.outlet.letters = tokio::select! {
+                opened = SourceLetters::open(spec, settings) => Some(opened?),
+                () = lifecycle.stop_requested() => return Ok(()),
+            };
+        }
         let context = SourceContext {
             connector: spec.id.connector.clone(),
             task: spec.id.task,
@@ -160,7 +182,7 @@ impl SourceLoop {
 
     async fn work(&mut self, lifecycle: &mut Lifecycle) -> Result<()> {
         while !lifecycle.stopping() {
-            self.line.outlet.settle()?;
+            self.line.outlet.settle(&*self.task)?;
             for topic in self.line.outlet.reached_topics() {
                 lifecycle.tell(TaskEvent::Topic(topic)).await;
             }
@@ -193,7 +215,7 @@ impl SourceLoop {
                 polled = &mut poll => return Polled::Ended(polled),
                 () = lifecycle.changed() => return Polled::Interrupted,
                 () = commits.wake() => return Polled::Interrupted,
-                () = line.outlet.producer.progress() => {
+                () = line.outlet.progress() => {
                     // Also when a record failed: the loop begins with looking for that.
                     if !line.outlet.settle_quietly() {
                         return Polled::Interrupted;
@@ -231,16 +253,16 @@ impl SourceLoop {
         lifecycle.tell(TaskEvent::Paused).await;
         let mut hurried = false;
         while lifecycle.paused() && !lifecycle.stopping() {
-            if !hurried && self.line.outlet.producer.outstanding() == 0 {
+            if !hurried && self.line.outlet.outstanding() == 0 {
                 self.commits.hurry();
                 hurried = true;
             }
             tokio::select! {
                 () = lifecycle.changed() => {}
                 () = self.commits.wake() => {}
-                () = self.line.outlet.producer.progress() => {}
+                () = self.line.outlet.progress() => {}
             }
-            self.line.outlet.settle()?;
+            self.line.outlet.settle(&*self.task)?;
             serve_commits(&mut *self.task, &mut self.commits, &mut self.line.outlet.tracker).await;
         }
         if !lifecycle.stopping() {
@@ -258,8 +280,9 @@ impl SourceLoop {
             false => flush,
         };
         let deadline = since + budget;
-        let _ = timeout_at(since + flush.min(budget.mul_f32(0.6)), self.line.outlet.all_settled()).await;
         let Self { task, commits, line, .. } = self;
+        let _ =
+            timeout_at(since + flush.min(budget.mul_f32(0.6)), line.outlet.all_settled(&mut **task)).await;
         let tracker = &mut line.outlet.tracker;
         if tracker.pending() > 0 {
             debug!(task = %spec.id, records = tracker.pending(), "ends with records that are not acknowledged");
@@ -274,6 +297,14 @@ impl SourceLoop {
             Err(_) => Err(Error::retriable("Timed out waiting to flush offsets to storage")),
         }
     }
+}
+
+fn dead_letter_settings(keys: &SourceErrorKeys) -> Option<dead_letters::Settings> {
+    keys.errors_deadletterqueue_source_enable.then(|| dead_letters::Settings {
+        topic: keys.errors_deadletterqueue_topic_name.trim().to_owned(),
+        replication_factor: keys.errors_deadletterqueue_topic_replication_factor,
+        context_headers: keys.errors_deadletterqueue_context_headers_enable,
+    })
 }
 
 fn begin_commit(task: &mut dyn SourceTask, commits: &mut Commits, tracker: &AckTracker) {

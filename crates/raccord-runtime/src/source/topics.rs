@@ -1,18 +1,14 @@
 //! The topics that a source writes to: creating missing ones as the connector's `topic.creation.*` keys say, and knowing
 //! which were written to.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use raccord_config::JavaRegex;
-use raccord_plugin::{Error, RawConfig, Result};
+use raccord_plugin::{Error, ErrorKind, Result};
 use tracing::info;
 
 use crate::ports::{Admin, NewTopic};
-
-const PREFIX: &str = "topic.creation.";
-/// Takes the topics that no other group takes.
-const DEFAULT_GROUP: &str = "default";
+use crate::topic_creation::{TopicGroups, shown};
 
 /// Topics that the task has seen.
 pub(super) struct Topics {
@@ -22,43 +18,16 @@ pub(super) struct Topics {
     recent: Option<Arc<str>>,
 }
 
-struct Creation {
-    admin: Arc<dyn Admin>,
-    groups: Vec<Group>,
-}
-
-struct Group {
-    name: String,
-    include: JavaRegex,
-    exclude: JavaRegex,
-    partitions: i32,
-    replication_factor: i16,
-    settings: RawConfig,
-}
-
-/// Whether the connector has keys for creating topics; without them no topic is created.
-pub(super) fn configured(config: &RawConfig) -> bool {
-    config.iter().any(|(key, _)| key.starts_with(PREFIX))
+/// How missing topics are created.
+pub(super) struct Creation {
+    pub(super) admin: Arc<dyn Admin>,
+    pub(super) groups: TopicGroups,
 }
 
 impl Topics {
-    /// Without an admin client no topic is created.
-    ///
-    /// # Errors
-    /// `Error::config` naming the key that cannot be used.
-    pub(super) fn new(groups: &[String], config: &RawConfig, admin: Option<Arc<dyn Admin>>) -> Result<Self> {
-        let creation = match admin {
-            Some(admin) => {
-                let names = groups.iter().map(String::as_str).filter(|name| *name != DEFAULT_GROUP);
-                let groups = names
-                    .chain([DEFAULT_GROUP])
-                    .map(|name| Group::new(name, config))
-                    .collect::<Result<Vec<_>>>()?;
-                Some(Creation { admin, groups })
-            }
-            None => None,
-        };
-        Ok(Self { creation, ready: HashSet::new(), recent: None })
+    /// Without `creation` no topic is created.
+    pub(super) fn new(creation: Option<Creation>) -> Self {
+        Self { creation, ready: HashSet::new(), recent: None }
     }
 
     /// Whether records may be sent to the topic without [`prepare`](Self::prepare).
@@ -96,119 +65,99 @@ impl Topics {
 
 impl Creation {
     async fn create_missing(&self, topic: &str) -> Result<()> {
-        if !self.admin.describe_topics(&[topic]).await?.is_empty() {
+        let existing =
+            self.admin.describe_topics(&[topic]).await.map_err(|error| undescribed(topic, error))?;
+        if !existing.is_empty() {
             return Ok(());
         }
-        let group = self.groups.iter().find(|group| group.takes(topic));
-        let group = group.or(self.groups.last()).expect("there is always the default group");
-        let new = NewTopic {
-            name: topic.to_owned(),
-            partitions: group.partitions,
-            replication_factor: group.replication_factor,
-            settings: group.settings.clone(),
-        };
-        match self.admin.create_topics(&[new]).await {
+        let group = self.groups.first_for(topic);
+        let new = group.new_topic(topic);
+        match self.admin.create_topics(std::slice::from_ref(&new)).await {
             Ok(_) => {
                 info!(topic, group = group.name, "created topic");
                 Ok(())
             }
-            Err(error) if error.kind() == raccord_plugin::ErrorKind::Retriable => Err(error),
-            Err(error) => Err(Error::fatal(format!(
-                "Task failed to create new topic {topic}. Ensure that the task is authorized to create topics or that the \
-                 topic exists and restart the task"
-            ))
-            .caused_by(error)),
+            Err(error) => Err(uncreated(&new, error)),
         }
     }
 }
 
-impl Group {
-    fn new(name: &str, config: &RawConfig) -> Result<Self> {
-        let prefix = format!("{PREFIX}{name}.");
-        let mut own = config.with_prefix(&prefix);
-        let mut take = |key: &str| own.remove(key).flatten();
-        let (mut include, mut exclude) =
-            (take("include").unwrap_or_default(), take("exclude").unwrap_or_default());
-        if name == DEFAULT_GROUP {
-            // It takes all that is left, whatever its config says.
-            (include, exclude) = (".*".to_owned(), String::new());
-        }
-        let default_number =
-            (name != DEFAULT_GROUP).then(|| config.with_prefix(&format!("{PREFIX}{DEFAULT_GROUP}.")));
-        let mut number = |key: &str| -> Result<i32> {
-            let inherited =
-                || default_number.as_ref().and_then(|default| default.get(key).map(str::to_owned));
-            let text = take(key).or_else(inherited);
-            let Some(text) = text else {
-                return Err(Error::config(format!(
-                    "Missing required configuration \"{prefix}{key}\" which has no default value."
-                )));
-            };
-            text.trim().parse().map_err(|_| {
-                Error::config(format!(
-                    "Invalid value {text} for configuration {prefix}{key}: Not a number of type INT"
-                ))
-            })
-        };
-        let (partitions, replication_factor) = (number("partitions")?, number("replication.factor")?);
-        Ok(Self {
-            name: name.to_owned(),
-            include: any_of(&include, &format!("{prefix}include"))?,
-            exclude: any_of(&exclude, &format!("{prefix}exclude"))?,
-            partitions,
-            replication_factor: replication_factor.try_into().unwrap_or(i16::MAX),
-            settings: own,
-        })
-    }
-
-    fn takes(&self, topic: &str) -> bool {
-        // A match that would take for ever is no match.
-        let matches = |regex: &JavaRegex| regex.full_match(topic).unwrap_or(false);
-        !matches(&self.exclude) && matches(&self.include)
-    }
+/// The simple name of an error's Java class.
+fn class_of(error: &Error) -> &'static str {
+    error.java_class().rsplit('.').next().unwrap_or_default()
 }
 
-/// One regex that matches whole names which one of the regexes matches.
-fn any_of(list: &str, key: &str) -> Result<JavaRegex> {
-    let alternatives: BTreeSet<&str> =
-        list.split(',').map(str::trim).filter(|regex| !regex.is_empty()).collect();
-    let joined = alternatives.into_iter().collect::<Vec<_>>().join("|");
-    JavaRegex::new(&joined)
-        .map_err(|error| Error::config(format!("Invalid value {list} for configuration {key}: {error}")))
+/// In the words of Connect's TopicAdmin.
+fn undescribed(topic: &str, error: Error) -> Error {
+    if error.kind() == ErrorKind::Retriable {
+        return error;
+    }
+    let message = match class_of(&error) {
+        "ClusterAuthorizationException" | "TopicAuthorizationException" => {
+            format!("Not authorized to describe topic(s) '{topic}'")
+        }
+        _ => format!("Error while attempting to describe topics '{topic}'"),
+    };
+    error.causing(message)
+}
+
+/// In the words of Connect's TopicAdmin and AbstractWorkerSourceTask.
+fn uncreated(new: &NewTopic, error: Error) -> Error {
+    if error.kind() == ErrorKind::Retriable {
+        return error;
+    }
+    let topic = &new.name;
+    let message = match class_of(&error) {
+        "ClusterAuthorizationException" | "TopicAuthorizationException" => format!(
+            "Task failed to create new topic {}. Ensure that the task is authorized to create topics or that the topic \
+             exists and restart the task",
+            shown(new)
+        ),
+        // One is the other's kind in Kafka.
+        "InvalidConfigurationException" | "InvalidReplicationFactorException" => {
+            format!("Unable to create topic(s) '{topic}': {}", error.message())
+        }
+        _ => format!("Error while attempting to create/find topic(s) '{topic}'"),
+    };
+    error.causing(message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn group(name: &str) -> Group {
-        let config = RawConfig::from([
-            ("topic.creation.default.partitions", "3"),
-            ("topic.creation.default.replication.factor", "-1"),
-            ("topic.creation.default.cleanup.policy", "compact"),
-            ("topic.creation.logs.include", "log-.*, audit"),
-            ("topic.creation.logs.exclude", "log-secret"),
-            ("topic.creation.logs.partitions", "7"),
-        ]);
-        Group::new(name, &config).unwrap()
-    }
+    use raccord_plugin::RawConfig;
 
     #[test]
-    fn groups_take_topics_by_whole_names() {
-        let check = |topic, expect| assert_eq!(group("logs").takes(topic), expect, "{topic}");
-        check("log-a", true);
-        check("audit", true);
-        check("auditor", false);
-        check("log-secret", false);
-        assert!(group("default").takes("anything"));
-    }
-
-    #[test]
-    fn groups_inherit_numbers_of_the_default_group_and_keep_their_own_settings() {
-        let logs = group("logs");
-        assert_eq!((logs.partitions, logs.replication_factor, logs.settings.len()), (7, -1, 0));
-        let default = group("default");
-        assert_eq!((default.partitions, default.settings.get("cleanup.policy")), (3, Some("compact")));
-        assert!(Group::new("x", &RawConfig::new()).is_err());
+    fn errors_of_creating_a_topic_are_told_in_connects_words() {
+        let new = NewTopic {
+            name: "t".to_owned(),
+            partitions: 1,
+            replication_factor: 9,
+            settings: RawConfig::new(),
+        };
+        let check = |class: &'static str, expect: &str| {
+            let error = uncreated(&new, Error::config("why").class(class));
+            assert_eq!(error.message(), expect);
+            assert!(error.trace().ends_with(&format!("\nCaused by: {class}: why")));
+        };
+        check(
+            "org.apache.kafka.common.errors.InvalidReplicationFactorException",
+            "Unable to create topic(s) 't': why",
+        );
+        check(
+            "org.apache.kafka.common.errors.PolicyViolationException",
+            "Error while attempting to create/find topic(s) 't'",
+        );
+        check(
+            "org.apache.kafka.common.errors.InvalidConfigurationException",
+            "Unable to create topic(s) 't': why",
+        );
+        check(
+            "org.apache.kafka.common.errors.TopicAuthorizationException",
+            "Task failed to create new topic (name=t, numPartitions=1, replicationFactor=9, replicasAssignments=null, \
+             configs={}). Ensure that the task is authorized to create topics or that the topic exists and restart \
+             the task",
+        );
+        assert_eq!(uncreated(&new, Error::retriable("away")).message(), "away");
     }
 }

@@ -8,7 +8,7 @@ use raccord_plugin::{Make, Plugin, PluginKind, RawConfig};
 use super::infos::{ConfigInfos, in_java_order};
 use super::registry::{NotFound, Registry};
 use super::{VersionRange, aliases, clients, converters, framework, sink, source};
-use crate::config::{Providers, WorkerConfig};
+use crate::config::{Providers, WorkerConfig, check_error_keys};
 use crate::herder::{HerderError, HerderResult};
 use crate::redaction::keep_secret;
 
@@ -51,6 +51,9 @@ pub async fn validate(
     match connector.kind() {
         PluginKind::Sink => sink::check(&raw, worker, &mut values),
         _ => source::check(connector, &raw, worker, &mut values),
+    }
+    for (key, message) in check_error_keys(&raw, connector.kind() == PluginKind::Sink) {
+        values.entry(key.clone()).or_insert_with(|| unknown(&raw, &key)).errors.push(message);
     }
     add_null_values(&raw, &mut values);
     let from_converters = converters::validate(registry, &raw, &mut values);

@@ -28,6 +28,7 @@ use crate::offset_log::NoOffsets;
 use crate::plugins;
 use crate::redaction::redact;
 use crate::task::panic_as_error;
+use crate::topic_creation::TopicGroups;
 
 /// Orders wait for a connector that is busy; more than this means that it hangs, and it is stopped soon.
 const ORDERS_MAX: usize = 64;
@@ -263,6 +264,10 @@ impl Runner {
         self.schedule_reload(&config, ttl_ms);
         let plugin = plugins::expect_connector(self.shared.plugins, &config)?;
         let mut running = Running { instance: Instance::new(plugin)?, plugin, config };
+        if matches!(running.instance, Instance::Source(_)) && self.shared.config.topic_creation_enable {
+            // Tasks would fail by it; Connect does not get that far.
+            TopicGroups::parse(&running.config)?;
+        }
         let events: Arc<dyn ConnectorEvents> = self.wishes.clone();
         let offsets: Arc<dyn OffsetReader> = match running.instance {
             Instance::Source(_) => {
@@ -315,11 +320,10 @@ impl Runner {
         let generated =
             guarded(std::future::ready(()).map(|()| running.instance.task_configs(max_tasks))).await;
         let event = match generated {
-            Ok(tasks) if too_many(&running.config, tasks.len()) => {
-                let error = too_many_tasks(&self.name, tasks.len(), max_tasks);
-                return self.fail(error).await;
-            }
             Ok(tasks) => {
+                if let Err(error) = check_tasks_max(&self.name, &running.config, tasks.len()) {
+                    return self.fail(error).await;
+                }
                 let tasks = tasks.into_iter().map(|task| complete(running, task)).collect();
                 ConnectorEvent::Generated { tasks, resolved: running.config.clone() }
             }
@@ -349,22 +353,32 @@ pub fn tasks_max(config: &RawConfig) -> u32 {
     config.get("tasks.max").and_then(|text| text.trim().parse().ok()).unwrap_or(1)
 }
 
-/// Whether so many tasks are more than the config allows and it says that this is an error.
-pub fn too_many(config: &RawConfig, tasks: usize) -> bool {
-    let enforced =
-        !config.get("tasks.max.enforce").is_some_and(|text| text.trim().eq_ignore_ascii_case("false"));
-    tasks > tasks_max(config) as usize && enforced
-}
-
-/// The error of Connect's TooManyTasksException.
-pub fn too_many_tasks(name: &str, tasks: usize, max_tasks: u32) -> Error {
-    Error::fatal(format!(
+/// Checks that a connector has no more tasks than its config allows.
+///
+/// # Errors
+/// Connect's TooManyTasksException, unless `tasks.max.enforce=false` makes it a warning.
+pub fn check_tasks_max(name: &str, config: &RawConfig, tasks: usize) -> Result<()> {
+    let max_tasks = tasks_max(config);
+    if tasks <= max_tasks as usize {
+        return Ok(());
+    }
+    if config.get("tasks.max.enforce").is_some_and(|text| text.trim().eq_ignore_ascii_case("false")) {
+        tracing::warn!(
+            connector = name,
+            "The connector {name} has generated {tasks} tasks, which is greater than {max_tasks}, the maximum number \
+             of tasks it is configured to create. This behavior should be considered a bug and will be disallowed in \
+             future releases of Kafka Connect. Please report this to the maintainers of the connector and request that \
+             they adjust their connector's taskConfigs() method to respect the maxTasks parameter."
+        );
+        return Ok(());
+    }
+    Err(Error::fatal(format!(
         "The connector {name} has generated {tasks} tasks, which is greater than {max_tasks}, the maximum number of \
          tasks it is configured to create. This behaviour should be considered a bug and is disallowed. If necessary, \
          it can be permitted by reconfiguring the connector with 'tasks.max.enforce' set to false; however, this option \
          will be removed in a future release of Kafka Connect."
     ))
-    .class("org.apache.kafka.connect.runtime.TooManyTasksException")
+    .class("org.apache.kafka.connect.runtime.TooManyTasksException"))
 }
 
 /// Runs a connector's code; a panic becomes an error.

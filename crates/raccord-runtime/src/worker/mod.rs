@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Providers, Resolved, WorkerConfig};
+use crate::config::{Providers, Resolved, RestartKeys, WorkerConfig};
 use crate::group::WorkerGroup;
 use crate::loggers::{LogLevels, Loggers};
 use crate::offset_log::TopicOffsets;
@@ -74,6 +74,8 @@ struct Shared {
     stop: CancellationToken,
     /// Replaces placeholders in connector configs.
     providers: Providers,
+    /// When failed tasks start again by themselves, unless their connector says otherwise.
+    restart: RestartKeys,
     /// Offsets topics that connectors have of their own, by topic and connector.
     own_offsets: tokio::sync::Mutex<HashMap<(String, String), Weak<TopicOffsets>>>,
 }
@@ -110,7 +112,9 @@ impl DistributedHerder {
             tracing::error!(why, "placeholders in connector configs are not replaced");
             Providers::default()
         });
+        let restart = RestartKeys::of_worker(&deps.config.raw);
         let shared = Arc::new(Shared {
+            restart,
             config: deps.config,
             plugins: deps.plugins,
             kafka: deps.kafka,

@@ -137,6 +137,7 @@ impl Worker {
             key_algorithm: config.inter_worker_key_generation_algorithm.clone(),
             key_bytes: key_bytes(config.inter_worker_key_size),
             rng: StdRng::from_os_rng(),
+            restart: shared.restart.clone(),
         };
         let statuses = StatusWriter::start(opened.status_log.clone(), mail.clone());
         let shell = Shell::new(shared.clone(), opened.clone(), group, statuses, mail);

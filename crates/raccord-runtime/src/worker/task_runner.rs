@@ -6,7 +6,7 @@ use raccord_plugin::{Error, Make, RawConfig, Result};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::connector::{tasks_max, too_many, too_many_tasks};
+use super::connector::check_tasks_max;
 use super::open::Opened;
 use super::run::Mail;
 use super::{Shared, offsets, resolve};
@@ -172,9 +172,7 @@ async fn prepare(
     let task_config = resolve(shared, &start.task_config)?.config;
     let plugin = plugins::expect_connector(shared.plugins, &connector_config)?;
     let name = start.id.connector.clone();
-    if too_many(&connector_config, start.tasks as usize) {
-        return Err(too_many_tasks(&name, start.tasks as usize, tasks_max(&connector_config)));
-    }
+    check_tasks_max(&name, &connector_config, start.tasks as usize)?;
     let offsets: Arc<dyn OffsetStore> = match plugin.make {
         Make::Source { .. } => Arc::new(offsets::store(shared, opened, &name, &connector_config).await?),
         Make::Sink { .. } => Arc::new(NoOffsets),
@@ -189,6 +187,7 @@ async fn prepare(
         worker: shared.config.clone(),
         kafka: shared.kafka.clone(),
         offsets,
+        error_metrics: Arc::default(),
         target: start.target,
         events,
     })

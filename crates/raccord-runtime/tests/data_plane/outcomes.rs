@@ -169,7 +169,7 @@ fn run(config: &[(&str, &str)]) -> Ended {
         let written = Arc::new(Mutex::new(Vec::new()));
         let offsets = Arc::new(LastOffset::default());
         let made = written.clone();
-        let producer = move || -> Box<dyn Producer> {
+        let producer = move |_: &str| -> Box<dyn Producer> {
             let written = made.clone();
             Box::new(Recorder { written, acks: Acks::default(), outstanding: 0, rejected: false })
         };
@@ -187,6 +187,7 @@ fn run(config: &[(&str, &str)]) -> Ended {
             worker: Arc::new(worker()),
             kafka: Arc::new(Clients { producer: Some(Box::new(producer)), consumer: None }),
             offsets: offsets.clone(),
+            error_metrics: Arc::default(),
             target: TaskTarget::Started,
             events,
         });

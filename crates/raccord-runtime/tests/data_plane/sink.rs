@@ -8,33 +8,75 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use raccord_plugin::data::Record;
 use raccord_plugin::{
     CommitOffsets, Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Rejected, Result, SinkBatch,
     SinkContext, SinkTask, SourceOffset, TopicPartition,
 };
-use raccord_runtime::ports::{Consumer, ConsumerEvent, Fetched, FetchedRecord};
-use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use raccord_runtime::ports::{Consumer, ConsumerEvent, Fetched, FetchedRecord, Producer};
+use raccord_runtime::task::{OffsetStore, TaskEvent};
+use tokio::time::{Instant, sleep};
 
-use crate::stage::{CONVERTER, Clients, Dice, HEADER_CONVERTER, for_each_seed, no_keys, worker};
+use crate::stage::{
+    CONVERTER, Clients, Dice, FlakyProducer, HEADER_CONVERTER, Stage, for_each_seed, no_keys,
+};
 
 const PARTITIONS: i32 = 3;
 const RECORDS: i64 = 200;
+
+/// What is the matter with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Good,
+    /// Its bytes are no text.
+    Undecodable,
+    /// The sink writes the others of the batch.
+    Rejected,
+    /// The sink writes nothing of the batch.
+    Poison,
+}
+
+impl Fate {
+    fn of(failing: bool, offset: i64) -> Self {
+        match offset {
+            _ if !failing => Self::Good,
+            _ if offset % 23 == 5 => Self::Undecodable,
+            _ if offset % 29 == 7 => Self::Rejected,
+            _ if offset % 31 == 11 => Self::Poison,
+            _ => Self::Good,
+        }
+    }
+}
 
 /// The outside world: what the group has committed and what the external system has.
 #[derive(Default)]
 struct World {
     committed: BTreeMap<i32, i64>,
     durable: BTreeMap<i32, BTreeSet<i64>>,
-    /// Whether the sink was told to fail, which explains a failed task.
+    /// Whether some records cannot be processed; dead letters of them that are written.
+    failing: bool,
+    letters: BTreeSet<(i32, i64)>,
+    /// Whether the sink or the dead letter queue was told to fail, which explains a failed task.
     told_to_fail: bool,
+}
+
+/// The bytes of a record that cannot be decoded begin so.
+const NO_TEXT: u8 = 0xff;
+
+fn place(value: &[u8]) -> (i32, i64) {
+    let text = std::str::from_utf8(value.strip_prefix(&[NO_TEXT]).unwrap_or(value)).unwrap();
+    let (partition, offset) = text.split_once(':').unwrap();
+    (partition.parse().unwrap(), offset.parse().unwrap())
 }
 
 impl World {
     fn next_durable(&self, partition: i32) -> i64 {
         let durable = self.durable.get(&partition);
-        (0..).find(|offset| !durable.is_some_and(|durable| durable.contains(offset))).unwrap()
+        let is_durable = |offset: &i64| match Fate::of(self.failing, *offset) {
+            Fate::Good => durable.is_some_and(|durable| durable.contains(offset)),
+            _ => self.letters.contains(&(partition, *offset)),
+        };
+        (0..).find(|offset| !is_durable(offset)).unwrap()
     }
 
     /// The invariant.
@@ -146,17 +188,30 @@ impl SinkTask for Sink {
             }
             _ => {}
         }
-        for record in &batch.records {
+        let failing = self.world.lock().failing;
+        let fate = |record: &Record| Fate::of(failing, record.position.sequence as i64);
+        if batch.records.iter().any(|record| fate(record) == Fate::Poison) {
+            return Err(Error::record("one of them is no good"));
+        }
+        let mut rejected = Vec::new();
+        for (index, record) in batch.records.iter().enumerate() {
             let TopicPartition { partition, .. } = batch.partitions[record.position.stream as usize];
             let offset = record.position.sequence as i64;
             assert!(self.assigned.contains(&partition), "put of partition {partition} that is not assigned");
             assert_eq!(record.value.as_str(), Some(format!("{partition}:{offset}").as_str()));
-            let next = self.next[&partition];
+            let mut next = self.next[&partition];
+            while next < offset && !matches!(Fate::of(failing, next), Fate::Good | Fate::Rejected) {
+                next += 1;
+            }
             assert!(offset <= next, "partition {partition}: expected {next} or earlier, got {offset}");
             self.next.insert(partition, offset + 1);
-            self.held.entry(partition).or_default().push(offset);
+            if fate(record) == Fate::Rejected {
+                rejected.push(Rejected { index, error: Error::record("not this one") });
+            } else {
+                self.held.entry(partition).or_default().push(offset);
+            }
         }
-        Ok(Vec::new())
+        Ok(rejected)
     }
 
     async fn flush(&mut self, offsets: &mut CommitOffsets) -> Result<()> {
@@ -242,11 +297,15 @@ impl FlakyConsumer {
                     break;
                 }
                 let start = buffer.len() as u32;
+                if Fate::of(self.world.lock().failing, assigned.position) == Fate::Undecodable {
+                    buffer.push(NO_TEXT);
+                }
                 buffer.extend_from_slice(format!("{partition}:{}", assigned.position).as_bytes());
                 batch.records.push(FetchedRecord {
                     stream: batch.partitions.len() as u32 - 1,
                     offset: assigned.position,
                     timestamp: None,
+                    log_append_time: false,
                     key: None,
                     value: Some(start..buffer.len() as u32),
                     headers: 0..0,
@@ -349,8 +408,8 @@ impl OffsetStore for NoOffsets {
 }
 
 /// Starts the task again and again until all is committed.
-async fn simulate(seed: u64) {
-    let (world, dice) = (Arc::new(Mutex::new(World::default())), Dice::new(seed));
+async fn simulate(seed: u64, failing: bool) {
+    let (world, dice) = (Arc::new(Mutex::new(World { failing, ..World::default() })), Dice::new(seed));
     STAGE.set(Some((world.clone(), dice.clone())));
     let consumer = {
         let (world, dice) = (world.clone(), dice.clone());
@@ -359,50 +418,60 @@ async fn simulate(seed: u64) {
             Box::new(FlakyConsumer { world, dice, assigned: BTreeMap::new(), told: None })
         }
     };
-    let kafka = Arc::new(Clients { producer: None, consumer: Some(Box::new(consumer)) });
-    let config = RawConfig::from([("name", "c"), ("connector.class", "Sink"), ("topics", "t")]);
+    let letters = {
+        let (world, dice) = (world.clone(), dice.clone());
+        move |client_id: &str| -> Box<dyn Producer> {
+            assert_eq!(client_id, "connector-dlq-producer-c-0");
+            let world = world.clone();
+            Box::new(FlakyProducer::new(dice.clone(), 5, move |value, written| {
+                let mut world = world.lock();
+                if written {
+                    world.letters.insert(place(value));
+                } else {
+                    world.told_to_fail = true;
+                }
+            }))
+        }
+    };
+    let mut config = RawConfig::from([("name", "c"), ("connector.class", "Sink"), ("topics", "t")]);
+    if failing {
+        for (key, value) in [
+            ("errors.tolerance", "all"),
+            ("errors.deadletterqueue.topic.name", "letters"),
+            ("errors.deadletterqueue.put.enable", "true"),
+        ] {
+            config.insert(key, value.to_owned());
+        }
+    }
+    let stage = Stage {
+        plugin: &SINK,
+        plugins: PLUGINS,
+        config,
+        kafka: Arc::new(Clients { producer: Some(Box::new(letters)), consumer: Some(Box::new(consumer)) }),
+        offsets: Arc::new(NoOffsets),
+    };
     let mut starts = 0;
     while !world.lock().is_complete() {
         starts += 1;
         assert!(starts < 1000, "no progress: {:?}", world.lock().committed);
-        let (events, mut news) = mpsc::channel(1000);
-        let mut handle = spawn(TaskSpec {
-            id: TaskId { connector: "c".into(), task: 0 },
-            plugin: &SINK,
-            plugins: PLUGINS,
-            connector_config: config.clone(),
-            task_config: config.clone(),
-            worker: Arc::new(worker()),
-            kafka: kafka.clone(),
-            offsets: Arc::new(NoOffsets),
-            target: TaskTarget::Started,
-            events,
-        });
-        for _ in 0..dice.below(8) {
-            let _ = timeout(Duration::from_millis(dice.below(700)), handle.ended()).await;
-            handle.set_target(if dice.chance(30) { TaskTarget::Paused } else { TaskTarget::Started });
-        }
-        handle.set_target(TaskTarget::Started);
-        let _ = timeout(Duration::from_millis(dice.below(5000)), handle.ended()).await;
-        handle.stop();
-        timeout(Duration::from_secs(2), handle.ended()).await.expect("stops in time");
-        let mut last = None;
-        while let Some((_, event)) = news.recv().await {
-            last = Some(event);
-        }
-        match last {
-            Some(TaskEvent::Stopped) => {}
-            Some(TaskEvent::Failed(error)) => {
-                // Broken assertions of the sink and the consumer fail the task as well.
-                assert!(std::mem::take(&mut world.lock().told_to_fail), "{}", error.trace());
-                assert!(error.trace().contains("cannot go on"), "{}", error.trace());
-            }
-            last => panic!("{last:?}"),
+        if let TaskEvent::Failed(error) = stage.run(&dice).await {
+            // Broken assertions of the sink and the consumer fail the task as well.
+            let trace = error.trace();
+            assert!(std::mem::take(&mut world.lock().told_to_fail), "{trace}");
+            assert!(trace.contains("cannot go on") || trace.contains("dead letter queue"), "{trace}");
         }
     }
+    let world = world.lock();
+    let failed = |(_, offset): &(i32, i64)| Fate::of(failing, *offset) != Fate::Good;
+    assert!(world.letters.iter().all(failed), "letters of good records: {:?}", world.letters);
 }
 
 #[test]
 fn commits_never_pass_what_is_durable() {
-    for_each_seed(simulate);
+    for_each_seed(|seed| simulate(seed, false));
+}
+
+#[test]
+fn commits_never_pass_a_dead_letter_that_is_not_written() {
+    for_each_seed(|seed| simulate(seed, true));
 }

@@ -1,7 +1,7 @@
 //! The source loop: committed offset ≤ contiguous acknowledged prefix, always; everything arrives, in order, at least once.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +12,28 @@ use raccord_plugin::{
     Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Result, SourceBatch, SourceContext,
     SourceOffset, SourceTask,
 };
-use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
-use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use raccord_runtime::ports::Producer;
+use raccord_runtime::task::OffsetStore;
+use tokio::time::sleep;
 
-use crate::stage::{CONVERTER, Clients, Dice, HEADER_CONVERTER, for_each_seed, no_keys, worker};
+use crate::stage::{
+    CONVERTER, Clients, Dice, FALLBACK, FlakyProducer, HEADER_CONVERTER, Stage, for_each_seed, no_keys,
+};
 
 const STREAMS: u32 = 3;
 const RECORDS: u64 = 250;
+
+/// What the connector's config says about records that cannot be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tolerance {
+    /// There are none but those that Kafka does not take, which fail the task.
+    #[default]
+    None,
+    /// They are skipped.
+    All,
+    /// They are skipped when their dead letters are written.
+    Letters,
+}
 
 /// The outside world: what Kafka has and what is committed.
 #[derive(Default)]
@@ -28,9 +41,11 @@ struct World {
     /// What was acknowledged, by stream, in the order of acknowledgement.
     written: BTreeMap<u32, Vec<u64>>,
     committed: BTreeMap<u32, u64>,
-    /// With errors.tolerance=all: what could not be encoded or was given up.
-    tolerant: bool,
+    tolerance: Tolerance,
+    /// With errors.tolerance=all: what was given up.
     given_up: HashSet<(u32, u64)>,
+    /// Dead letters that are written.
+    letters: HashSet<(u32, u64)>,
     /// What the producer gave up in this run of the task.
     failed: HashSet<(u32, u64)>,
     /// What must not be. To panic where the runtime calls would only fail the task, or the write of offsets.
@@ -39,14 +54,15 @@ struct World {
 
 impl World {
     fn has(&self, stream: u32, sequence: u64) -> bool {
-        self.is_bad(sequence)
+        (self.tolerance == Tolerance::All && self.is_bad(sequence))
+            || self.letters.contains(&(stream, sequence))
             || self.given_up.contains(&(stream, sequence))
             || self.written.get(&stream).is_some_and(|written| written.contains(&sequence))
     }
 
     /// Some records cannot be encoded, where they are to be skipped.
     fn is_bad(&self, sequence: u64) -> bool {
-        self.tolerant && sequence.is_multiple_of(41)
+        self.tolerance != Tolerance::None && sequence.is_multiple_of(41)
     }
 
     /// The invariant.
@@ -90,7 +106,7 @@ const SOURCE: Plugin = Plugin {
         },
     },
 };
-static PLUGINS: &[Plugin] = &[CONVERTER, HEADER_CONVERTER, SOURCE];
+static PLUGINS: &[Plugin] = &[CONVERTER, HEADER_CONVERTER, FALLBACK, SOURCE];
 
 fn partition(stream: u32) -> OffsetMap {
     OffsetMap::from_iter([("stream".to_owned(), stream.into())])
@@ -149,65 +165,33 @@ impl SourceTask for Source {
     }
 }
 
-struct FlakyProducer {
-    world: Arc<Mutex<World>>,
-    dice: Dice,
-    /// In order: when, ticket, record.
-    on_their_way: VecDeque<(Instant, u64, u32, u64)>,
+fn place(value: &[u8]) -> (u32, u64) {
+    let text = std::str::from_utf8(value).unwrap();
+    let (stream, sequence) = text.split_once(':').unwrap();
+    (stream.parse().unwrap(), sequence.trim_end_matches("bad").parse().unwrap())
 }
 
-#[async_trait]
-impl Producer for FlakyProducer {
-    fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError> {
-        if self.on_their_way.len() > 30 || (!self.on_their_way.is_empty() && self.dice.chance(5)) {
-            return Err(SendError::Full);
-        }
-        if self.dice.chance(1) {
-            return Err(SendError::Rejected(Error::retriable("not now")));
-        }
-        let text = std::str::from_utf8(record.value.unwrap()).unwrap();
-        let (stream, sequence) = text.split_once(':').unwrap();
-        let last = self.on_their_way.back().map_or_else(Instant::now, |last| last.0);
-        let when = last.max(Instant::now()) + Duration::from_millis(self.dice.below(8));
-        self.on_their_way.push_back((
-            when,
-            record.ticket,
-            stream.parse().unwrap(),
-            sequence.parse().unwrap(),
-        ));
-        Ok(())
-    }
-
-    fn drain_acks(&mut self, acks: &mut Acks) {
-        while let Some((when, ticket, stream, sequence)) = self.on_their_way.front().copied() {
-            if when > Instant::now() {
-                break;
+/// The producer of records, and the one of dead letters.
+fn producer(world: Arc<Mutex<World>>, dice: Dice, client_id: &str) -> Box<dyn Producer> {
+    if client_id.contains("dlq") {
+        return Box::new(FlakyProducer::new(dice, 2, move |value, written| {
+            if written {
+                world.lock().letters.insert(place(value));
             }
-            self.on_their_way.pop_front();
-            if self.dice.below(600) == 0 {
-                let mut world = self.world.lock();
-                world.failed.insert((stream, sequence));
-                if world.tolerant {
-                    world.given_up.insert((stream, sequence));
-                }
-                acks.failed.push((ticket, Error::record("given up")));
-            } else {
-                self.world.lock().written.entry(stream).or_default().push(sequence);
-                acks.delivered.push(ticket);
+        }));
+    }
+    Box::new(FlakyProducer::new(dice, 2, move |value, written| {
+        let (stream, sequence) = place(value);
+        let mut world = world.lock();
+        if written {
+            world.written.entry(stream).or_default().push(sequence);
+        } else {
+            world.failed.insert((stream, sequence));
+            if world.tolerance == Tolerance::All {
+                world.given_up.insert((stream, sequence));
             }
         }
-    }
-
-    async fn progress(&mut self) {
-        match self.on_their_way.front() {
-            Some((when, ..)) => tokio::time::sleep_until(*when).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn outstanding(&self) -> usize {
-        self.on_their_way.len()
-    }
+    }))
 }
 
 struct FlakyOffsets {
@@ -247,55 +231,37 @@ impl OffsetStore for FlakyOffsets {
 }
 
 /// Starts the task again and again until everything has arrived.
-async fn simulate(seed: u64, tolerant: bool) {
-    let world = Arc::new(Mutex::new(World { tolerant, ..World::default() }));
+async fn simulate(seed: u64, tolerance: Tolerance) {
+    let world = Arc::new(Mutex::new(World { tolerance, ..World::default() }));
     let dice = Dice::new(seed);
     STAGE.set(Some((world.clone(), dice.clone())));
     let producer = {
         let (world, dice) = (world.clone(), dice.clone());
-        move || -> Box<dyn Producer> {
-            let (world, dice) = (world.clone(), dice.clone());
-            Box::new(FlakyProducer { world, dice, on_their_way: VecDeque::new() })
-        }
+        move |client_id: &str| producer(world.clone(), dice.clone(), client_id)
     };
-    let kafka = Arc::new(Clients { producer: Some(Box::new(producer)), consumer: None });
-    let config = RawConfig::from([
+    let mut config = RawConfig::from([
         ("name", "c"),
         ("connector.class", "Source"),
-        ("errors.tolerance", if tolerant { "all" } else { "none" }),
+        ("errors.tolerance", if tolerance == Tolerance::None { "none" } else { "all" }),
     ]);
+    if tolerance == Tolerance::Letters {
+        config.insert("errors.deadletterqueue.source.enable", "true".to_owned());
+        config.insert("errors.deadletterqueue.topic.name", "letters".to_owned());
+    }
+    let stage = Stage {
+        plugin: &SOURCE,
+        plugins: PLUGINS,
+        config,
+        kafka: Arc::new(Clients { producer: Some(Box::new(producer)), consumer: None }),
+        offsets: Arc::new(FlakyOffsets { world: world.clone(), dice: dice.clone() }),
+    };
     let mut starts = 0;
     while !world.lock().is_complete() {
         starts += 1;
         assert!(starts < 500, "no progress: {:?}", world.lock().committed);
         world.lock().failed.clear();
         let before = Before::of(&world.lock());
-        let (events, mut news) = mpsc::channel(1000);
-        let mut handle = spawn(TaskSpec {
-            id: TaskId { connector: "c".into(), task: 0 },
-            plugin: &SOURCE,
-            plugins: PLUGINS,
-            connector_config: config.clone(),
-            task_config: config.clone(),
-            worker: Arc::new(worker()),
-            kafka: kafka.clone(),
-            offsets: Arc::new(FlakyOffsets { world: world.clone(), dice: dice.clone() }),
-            target: if dice.chance(10) { TaskTarget::Paused } else { TaskTarget::Started },
-            events,
-        });
-        for _ in 0..dice.below(8) {
-            let _ = timeout(Duration::from_millis(dice.below(700)), handle.ended()).await;
-            handle.set_target(if dice.chance(30) { TaskTarget::Paused } else { TaskTarget::Started });
-        }
-        handle.set_target(TaskTarget::Started);
-        let _ = timeout(Duration::from_millis(dice.below(5000)), handle.ended()).await;
-        handle.stop();
-        timeout(Duration::from_secs(2), handle.ended()).await.expect("stops in time");
-        let mut last = None;
-        while let Some((_, event)) = news.recv().await {
-            last = Some(event);
-        }
-        assert!(matches!(last, Some(TaskEvent::Stopped | TaskEvent::Failed(_))), "{last:?}");
+        stage.run(&dice).await;
         let world = world.lock();
         assert_eq!(world.violation, None);
         before.check_run(&world);
@@ -331,10 +297,15 @@ impl Before {
 
 #[test]
 fn committed_offsets_never_pass_what_is_acknowledged() {
-    for_each_seed(|seed| simulate(seed, false));
+    for_each_seed(|seed| simulate(seed, Tolerance::None));
 }
 
 #[test]
 fn skipped_records_hold_nothing_back() {
-    for_each_seed(|seed| simulate(seed, true));
+    for_each_seed(|seed| simulate(seed, Tolerance::All));
+}
+
+#[test]
+fn committed_offsets_never_pass_a_dead_letter_that_is_not_written() {
+    for_each_seed(|seed| simulate(seed, Tolerance::Letters));
 }

@@ -1,6 +1,8 @@
-//! What both simulations stand on: seeds, a converter, the worker's config, a Kafka that has one kind of client.
+//! What both simulations stand on: seeds, a converter, the worker's config, a Kafka whose clients fail, and a task's life.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,10 +15,14 @@ use raccord_plugin::{
 };
 use raccord_runtime::config::WorkerConfig;
 use raccord_runtime::ports::{
-    Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Producer, Subscription,
+    Acks, Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Outgoing, Producer, SendError,
+    Subscription,
 };
+use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Random numbers shared by all that fails.
 #[derive(Clone)]
@@ -60,22 +66,27 @@ pub fn for_each_seed<F: Future<Output = ()>>(simulate: impl Fn(u64) -> F) {
 
 /// Makes the clients of a simulation.
 pub struct Clients {
-    pub producer: Option<Box<dyn Fn() -> Box<dyn Producer> + Send + Sync>>,
+    /// Is told the client id.
+    pub producer: Option<Box<dyn Fn(&str) -> Box<dyn Producer> + Send + Sync>>,
     pub consumer: Option<Box<dyn Fn() -> Box<dyn Consumer> + Send + Sync>>,
 }
 
 #[async_trait]
 impl Kafka for Clients {
-    fn producer(&self, _: &RawConfig) -> Result<Box<dyn Producer>> {
-        self.producer.as_ref().map(|make| make()).ok_or_else(|| Error::fatal("no producer here"))
+    fn producer(&self, properties: &RawConfig) -> Result<Box<dyn Producer>> {
+        let client_id = properties.get("client.id").unwrap_or_default();
+        self.producer.as_ref().map(|make| make(client_id)).ok_or_else(|| Error::fatal("no producer here"))
     }
 
     fn consumer(&self, _: &RawConfig, _: Subscription) -> Result<Box<dyn Consumer>> {
         self.consumer.as_ref().map(|make| make()).ok_or_else(|| Error::fatal("no consumer here"))
     }
 
-    fn admin(&self, _: &RawConfig) -> Result<Arc<dyn Admin>> {
-        Err(Error::fatal("no admin here"))
+    fn admin(&self, properties: &RawConfig) -> Result<Arc<dyn Admin>> {
+        // All topics are there already.
+        let admin = raccord_testkit::MemoryKafka::new();
+        admin.cluster().create_topic("letters", 1);
+        admin.admin(properties)
     }
 
     async fn open_log(
@@ -85,6 +96,111 @@ impl Kafka for Clients {
         _: tokio::sync::mpsc::Sender<Vec<LogRecord>>,
     ) -> Result<Box<dyn CompactedLog>> {
         Err(Error::fatal("no logs here"))
+    }
+}
+
+/// A producer that takes its time, is full, refuses, and sometimes gives a record up.
+pub struct FlakyProducer {
+    dice: Dice,
+    /// Of a thousand records, how many are given up.
+    given_up: u64,
+    /// In order: when, ticket, value.
+    on_their_way: VecDeque<(Instant, u64, Vec<u8>)>,
+    /// Is told what became of each record: written or given up.
+    fate: Box<dyn FnMut(&[u8], bool) + Send>,
+}
+
+impl FlakyProducer {
+    pub fn new(dice: Dice, given_up: u64, fate: impl FnMut(&[u8], bool) + Send + 'static) -> Self {
+        Self { dice, given_up, on_their_way: VecDeque::new(), fate: Box::new(fate) }
+    }
+}
+
+#[async_trait]
+impl Producer for FlakyProducer {
+    fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError> {
+        if self.on_their_way.len() > 30 || (!self.on_their_way.is_empty() && self.dice.chance(5)) {
+            return Err(SendError::Full);
+        }
+        if self.dice.chance(1) {
+            return Err(SendError::Rejected(Error::retriable("not now")));
+        }
+        let last = self.on_their_way.back().map_or_else(Instant::now, |last| last.0);
+        let when = last.max(Instant::now()) + Duration::from_millis(self.dice.below(8));
+        self.on_their_way.push_back((when, record.ticket, record.value.unwrap().to_vec()));
+        Ok(())
+    }
+
+    fn drain_acks(&mut self, acks: &mut Acks) {
+        while let Some((when, ..)) = self.on_their_way.front() {
+            if *when > Instant::now() {
+                break;
+            }
+            let (_, ticket, value) = self.on_their_way.pop_front().unwrap();
+            let written = self.dice.below(1000) >= self.given_up;
+            (self.fate)(&value, written);
+            match written {
+                true => acks.delivered.push(ticket),
+                false => acks.failed.push((ticket, Error::record("given up"))),
+            }
+        }
+    }
+
+    async fn progress(&mut self) {
+        match self.on_their_way.front() {
+            Some((when, ..)) => sleep_until(*when).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn outstanding(&self) -> usize {
+        self.on_their_way.len()
+    }
+}
+
+/// What a simulation's task is made of.
+#[derive(Clone)]
+pub struct Stage {
+    pub plugin: &'static Plugin,
+    pub plugins: &'static [Plugin],
+    pub config: RawConfig,
+    pub kafka: Arc<Clients>,
+    pub offsets: Arc<dyn OffsetStore>,
+}
+
+impl Stage {
+    /// Runs the task once, pausing, resuming and stopping it at random, and says what it told last.
+    pub async fn run(&self, dice: &Dice) -> TaskEvent {
+        let (events, mut news) = mpsc::channel(1000);
+        let mut handle = spawn(TaskSpec {
+            id: TaskId { connector: "c".into(), task: 0 },
+            plugin: self.plugin,
+            plugins: self.plugins,
+            connector_config: self.config.clone(),
+            task_config: self.config.clone(),
+            worker: Arc::new(worker()),
+            kafka: self.kafka.clone(),
+            offsets: self.offsets.clone(),
+            error_metrics: Arc::default(),
+            target: if dice.chance(10) { TaskTarget::Paused } else { TaskTarget::Started },
+            events,
+        });
+        for _ in 0..dice.below(8) {
+            let _ = timeout(Duration::from_millis(dice.below(700)), handle.ended()).await;
+            handle.set_target(if dice.chance(30) { TaskTarget::Paused } else { TaskTarget::Started });
+        }
+        handle.set_target(TaskTarget::Started);
+        let _ = timeout(Duration::from_millis(dice.below(5000)), handle.ended()).await;
+        handle.stop();
+        timeout(Duration::from_secs(2), handle.ended()).await.expect("stops in time");
+        let mut last = None;
+        while let Some((_, event)) = news.recv().await {
+            last = Some(event);
+        }
+        match last {
+            Some(event @ (TaskEvent::Stopped | TaskEvent::Failed(_))) => event,
+            last => panic!("the task told last: {last:?}"),
+        }
     }
 }
 
@@ -124,6 +240,34 @@ pub const HEADER_CONVERTER: Plugin = Plugin {
     config: no_keys,
     make: Make::HeaderConverter(|_| Ok(Arc::new(TextConverter))),
 };
+
+/// Under the name of the converter that writes what others cannot: writes every text.
+pub const FALLBACK: Plugin = Plugin {
+    class: "org.apache.kafka.connect.json.JsonConverter",
+    aliases: &[],
+    version: "1",
+    config: no_keys,
+    make: Make::Converter(|_, _| Ok(Arc::new(Fallback))),
+};
+
+struct Fallback;
+
+impl Converter for Fallback {
+    fn encoder(&self, _: &str, _: Option<&Arc<Schema>>) -> Result<Box<dyn Encoder>> {
+        Ok(Box::new(Self))
+    }
+
+    fn decoder(&self, _: &str) -> Result<Box<dyn Decoder>> {
+        Err(Error::fatal("writes only"))
+    }
+}
+
+impl Encoder for Fallback {
+    fn encode(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<Encoded> {
+        out.extend_from_slice(value.as_str().unwrap_or_default().as_bytes());
+        Ok(Encoded::Bytes)
+    }
+}
 
 struct TextConverter;
 

@@ -36,6 +36,9 @@ impl Admin for MemoryAdmin {
         state.answers()?;
         let mut created = Vec::new();
         for topic in topics {
+            if let Some(error) = state.refusal(&topic.name, 0) {
+                return Err(error);
+            }
             if state.create(&topic.name, topic.partitions, topic.settings.clone()) {
                 created.push(topic.name.clone());
             }
@@ -53,6 +56,17 @@ impl Admin for MemoryAdmin {
             Some(TopicDescription { name: (*name).to_owned(), partitions })
         };
         Ok(names.iter().filter_map(describe).collect())
+    }
+
+    async fn end_offsets(&self, topic: &str) -> Result<Vec<GroupOffset>> {
+        let state = self.cluster.lock();
+        state.answers()?;
+        let partitions = state.topics.get(topic).into_iter().flat_map(|topic| topic.partitions.iter());
+        let end = |(records, partition): (&Vec<_>, i32)| GroupOffset {
+            partition: TopicPartition { topic: topic.into(), partition },
+            offset: records.len() as i64,
+        };
+        Ok(partitions.zip(0..).map(end).collect())
     }
 
     async fn group_offsets(&self, group: &str) -> Result<Vec<GroupOffset>> {

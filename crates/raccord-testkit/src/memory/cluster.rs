@@ -1,6 +1,6 @@
 //! The state of the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,6 +42,7 @@ pub(super) struct State {
     down: bool,
     lost_answers: usize,
     refusals: BTreeMap<String, String>,
+    pub held: BTreeSet<String>,
     pub next_member: u64,
 }
 
@@ -84,12 +85,21 @@ impl Cluster {
         self.lock().lost_answers = count;
     }
 
-    /// Refuses records for a topic with that message, or takes them again.
+    /// Refuses records for a topic, and to make it, with that message, or takes them again.
     pub fn refuse(&self, topic: &str, why: Option<&str>) {
         match why {
             Some(why) => drop(self.lock().refusals.insert(topic.to_owned(), why.to_owned())),
             None => drop(self.lock().refusals.remove(topic)),
         }
+    }
+
+    /// Has records for a topic wait unacknowledged, or lets them in again.
+    pub fn hold(&self, topic: &str, held: bool) {
+        match held {
+            true => self.lock().held.insert(topic.to_owned()),
+            false => self.lock().held.remove(topic),
+        };
+        self.changed();
     }
 
     /// Makes a topic.

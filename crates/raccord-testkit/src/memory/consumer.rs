@@ -133,6 +133,7 @@ fn push(batch: &mut Fetched, buffer: &mut BytesMut, stream: u32, offset: i64, re
         stream,
         offset,
         timestamp: Some(record.timestamp),
+        log_append_time: false,
         key,
         value,
         headers,

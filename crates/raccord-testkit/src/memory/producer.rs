@@ -34,12 +34,19 @@ impl MemoryProducer {
         if state.is_down() {
             return;
         }
-        for (ticket, topic, partition, record) in self.waiting.drain(..) {
+        let before = self.delivered.len();
+        while let Some((ticket, topic, partition, record)) = self.waiting.pop_front() {
+            if state.held.contains(&topic) {
+                self.waiting.push_front((ticket, topic, partition, record));
+                break;
+            }
             state.append(&topic, partition, record);
             self.delivered.push(ticket);
         }
         drop(state);
-        self.cluster.changed();
+        if self.delivered.len() > before {
+            self.cluster.changed();
+        }
     }
 }
 
