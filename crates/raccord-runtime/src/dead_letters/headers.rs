@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use raccord_plugin::Error;
 
+use crate::redaction::redact;
 use crate::task::TaskId;
 use crate::tolerance::Failure;
 
@@ -47,8 +48,8 @@ impl Context {
             ("stage", failure.stage.as_str().to_owned()),
             ("class.name", failure.class.to_owned()),
             ("exception.class.name", error.java_class().to_owned()),
-            ("exception.message", error.message().to_owned()),
-            ("exception.stacktrace", stack_trace(error)),
+            ("exception.message", redact(error.message()).into_owned()),
+            ("exception.stacktrace", redact(&stack_trace(error)).into_owned()),
         ];
         let header =
             |(name, text): (&str, String)| (format!("{PREFIX}{name}").into(), Some(text.into_bytes()));
