@@ -1,8 +1,7 @@
 //! A source's `topic.creation.*` keys: how the topics that it writes to are created. Kafka's TopicCreationConfig and
 //! TopicCreationGroup.
 
-use fancy_regex::Regex;
-use raccord_config::{AnyClass, Type, Value, check_regex, invalid_value};
+use raccord_config::{AnyClass, JavaRegex, Type, Value, check_regex, invalid_value};
 use raccord_plugin::{Error, RawConfig, Result};
 
 use crate::config::topic;
@@ -20,8 +19,8 @@ pub(crate) struct TopicGroups(Vec<TopicGroup>);
 #[derive(Debug)]
 pub(crate) struct TopicGroup {
     pub name: String,
-    include: Regex,
-    exclude: Regex,
+    include: JavaRegex,
+    exclude: JavaRegex,
     partitions: i32,
     replication_factor: i16,
     settings: RawConfig,
@@ -96,7 +95,7 @@ impl TopicGroup {
 
     fn takes(&self, topic: &str) -> bool {
         // A match that would take for ever is no match.
-        let matches = |regex: &Regex| regex.is_match(topic).unwrap_or(false);
+        let matches = |regex: &JavaRegex| regex.full_match(topic).unwrap_or(false);
         !matches(&self.exclude) && matches(&self.include)
     }
 
@@ -168,8 +167,8 @@ fn regexes(config: &RawConfig, prefix: &str, name: &str) -> Result<Vec<String>> 
 }
 
 /// One regex that matches whole names which one of the regexes matches.
-fn any_of(list: &[String]) -> Result<Regex> {
-    Regex::new(&format!("^(?:{})$", list.join("|"))).map_err(|error| {
+fn any_of(list: &[String]) -> Result<JavaRegex> {
+    JavaRegex::new(&list.join("|")).map_err(|error| {
         Error::config(format!("the regular expressions of {PREFIX}* cannot be read: {error}"))
     })
 }
