@@ -5,6 +5,7 @@
 
 mod by_logical_table_router;
 pub mod condition;
+mod content_based_router;
 mod content_cache;
 mod decode_logical_decoding_message_content;
 mod envelope;
@@ -13,6 +14,7 @@ mod extract_changed_record_state;
 mod extract_new_record_state;
 mod extract_schema_to_new_record;
 mod field;
+mod filter;
 mod header_to_value;
 mod json_schema;
 mod murmur;
@@ -29,11 +31,13 @@ use std::sync::Arc;
 use raccord_plugin::Plugin;
 
 pub use by_logical_table_router::BY_LOGICAL_TABLE_ROUTER;
+pub use content_based_router::CONTENT_BASED_ROUTER;
 pub use decode_logical_decoding_message_content::DECODE_LOGICAL_DECODING_MESSAGE_CONTENT;
 pub use event_router::EVENT_ROUTER;
 pub use extract_changed_record_state::EXTRACT_CHANGED_RECORD_STATE;
 pub use extract_new_record_state::EXTRACT_NEW_RECORD_STATE;
 pub use extract_schema_to_new_record::EXTRACT_SCHEMA_TO_NEW_RECORD;
+pub use filter::FILTER;
 pub use header_to_value::HEADER_TO_VALUE;
 pub use partition_routing::PARTITION_ROUTING;
 pub use schema_change_event_filter::SCHEMA_CHANGE_EVENT_FILTER;
@@ -46,11 +50,13 @@ pub const DEBEZIUM_VERSION: &str = "3.3.2.Final";
 /// All transforms of Debezium, by class.
 pub static TRANSFORMS: &[Plugin] = &[
     BY_LOGICAL_TABLE_ROUTER,
+    CONTENT_BASED_ROUTER,
     DECODE_LOGICAL_DECODING_MESSAGE_CONTENT,
     EVENT_ROUTER,
     EXTRACT_CHANGED_RECORD_STATE,
     EXTRACT_NEW_RECORD_STATE,
     EXTRACT_SCHEMA_TO_NEW_RECORD,
+    FILTER,
     HEADER_TO_VALUE,
     PARTITION_ROUTING,
     SCHEMA_CHANGE_EVENT_FILTER,

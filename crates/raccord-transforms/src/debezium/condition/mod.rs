@@ -12,6 +12,7 @@ mod lexer;
 mod methods;
 mod number;
 mod parser;
+pub(super) mod script;
 mod tree;
 
 use std::fmt;
