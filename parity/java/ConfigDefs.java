@@ -46,6 +46,8 @@ public class ConfigDefs {
         write(folder, "client-consumer", ConsumerConfig.configDef());
         write(folder, "client-admin", AdminClientConfig.configDef());
         writeTransforms(folder);
+        // With Debezium's jars on the class path.
+        write(folder, "connector-postgres", of("io.debezium.connector.postgresql.PostgresConnectorConfig"));
     }
 
     static void writeTransforms(Path folder) throws Exception {

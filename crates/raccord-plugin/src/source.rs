@@ -14,18 +14,35 @@ pub struct SourceBatch {
     bytes: usize,
     records_max: usize,
     bytes_max: usize,
+    advanced: Option<Position>,
 }
 
 impl SourceBatch {
     /// An empty batch with its limits.
     pub fn new(records_max: usize, bytes_max: usize) -> Self {
-        Self { records: Vec::new(), bytes: 0, records_max, bytes_max }
+        Self { records: Vec::new(), bytes: 0, records_max, bytes_max, advanced: None }
     }
 
     /// Adds a record of about that many bytes (key and value).
     pub fn push(&mut self, record: Record, bytes: usize) {
         self.records.push(record);
         self.bytes += bytes;
+    }
+
+    /// Says that the source has been read up to this position, behind the records of the batch, although there was
+    /// nothing to make a record of. The offset of the position is stored once all records before it are acknowledged.
+    pub fn advance(&mut self, position: Position) {
+        self.advanced = Some(position);
+    }
+
+    /// Whether there is such a position.
+    pub fn is_advanced(&self) -> bool {
+        self.advanced.is_some()
+    }
+
+    /// Takes that position out.
+    pub fn take_advanced(&mut self) -> Option<Position> {
+        self.advanced.take()
     }
 
     /// Whether the task should return what it has.
@@ -56,6 +73,7 @@ impl SourceBatch {
 
     /// Forgets all records, keeping the room.
     pub fn clear(&mut self) {
+        self.advanced = None;
         self.bytes = 0;
         self.records.clear();
     }

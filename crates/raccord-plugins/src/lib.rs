@@ -3,6 +3,7 @@
 //! A plugin exists because a line here says so: search for its class and read on from there.
 
 use raccord_connector_file as file;
+use raccord_connector_postgres as postgres;
 use raccord_converters::plugins as converters;
 use raccord_plugin::Plugin;
 use raccord_transforms::{debezium, kafka::plugins as kafka};
@@ -11,6 +12,7 @@ use raccord_transforms::{debezium, kafka::plugins as kafka};
 pub static PLUGINS: &[Plugin] = &[
     file::SOURCE,
     file::SINK,
+    postgres::SOURCE,
     debezium::DECODE_LOGICAL_DECODING_MESSAGE_CONTENT,
     debezium::BY_LOGICAL_TABLE_ROUTER,
     debezium::CONTENT_BASED_ROUTER,

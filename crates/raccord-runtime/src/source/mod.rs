@@ -245,6 +245,10 @@ impl SourceLoop {
                 line.unstick(stuck, &mut **task, commits, lifecycle).await?;
             }
         }
+        if let Some(position) = batch.take_advanced() {
+            let ticket = line.outlet.tracker.track(position);
+            line.outlet.tracker.ack(ticket);
+        }
         Ok(())
     }
 

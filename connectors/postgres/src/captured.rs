@@ -1,0 +1,69 @@
+//! A captured table, compiled: its plan and what each of its columns decodes to. Built when a table is seen, used per row.
+
+use std::sync::Arc;
+
+use raccord_cdc::{ColumnField, TablePlan};
+use raccord_data::{Text, Value};
+use raccord_plugin::Result;
+
+use crate::catalog::{CatalogTable, TypeRegistry};
+use crate::columns::{ColumnPlan, ColumnSettings};
+use crate::pgoutput::Cell;
+use crate::settings::Settings;
+
+/// A version of a table: a change of its columns makes another one.
+#[derive(Debug)]
+pub struct CapturedTable {
+    /// Topic, schemas, and which columns go where.
+    pub plan: TablePlan,
+    /// One for each column of the table.
+    pub columns: Vec<ColumnPlan>,
+    /// As the catalog or the stream describes it.
+    pub table: CatalogTable,
+    /// `schema.table`.
+    pub name: String,
+    /// The schema's name as a cell.
+    pub schema_name: Text,
+    /// The table's name as a cell.
+    pub table_name: Text,
+}
+
+impl CapturedTable {
+    /// Compiles a table.
+    pub fn new(
+        table: CatalogTable,
+        types: &TypeRegistry,
+        settings: &Settings,
+        columns: &ColumnSettings,
+    ) -> Arc<Self> {
+        let mut plans: Vec<ColumnPlan> =
+            table.columns.iter().map(|column| ColumnPlan::new(column, types, columns)).collect();
+        let fields: Vec<ColumnField> = plans.iter().map(ColumnPlan::field).collect();
+        let plan = TablePlan::new(&table.table(), &fields, &settings.plans);
+        for (field, column) in plan.value_schema().fields().iter().zip(plan.value_columns()) {
+            plans[*column].bind(&field.schema);
+        }
+        Arc::new(Self {
+            plan,
+            columns: plans,
+            name: table.id.to_string(),
+            schema_name: Text::from(table.id.schema.as_deref().unwrap_or_default()),
+            table_name: Text::from(&*table.id.table),
+            table,
+        })
+    }
+
+    /// The value of a cell of the stream. A column that the message lacks is as null.
+    ///
+    /// # Errors
+    /// When the text is not of the column's type.
+    #[inline]
+    pub fn value(&self, column: usize, cells: &[Cell]) -> Result<Value> {
+        let plan = &self.columns[column];
+        match cells.get(column) {
+            Some(Cell::Text(text)) => plan.decode_text(text.clone()),
+            Some(Cell::Unchanged) => Ok(plan.unavailable()),
+            Some(Cell::Null) | None => Ok(plan.null()),
+        }
+    }
+}

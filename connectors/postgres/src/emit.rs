@@ -1,0 +1,358 @@
+//! From a change to its records: envelope, tombstone, the pair of records of a changed key.
+//!
+//! # Positions
+//! A change may make several records. Only the last of them carries the position of the change; the ones before carry
+//! that of the change before it. So when an offset is stored between them, the whole change comes again after a
+//! restart, and none of its records can be missing.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use raccord_cdc::{EventTimes, NEW_KEY_HEADER, OLD_KEY_HEADER, Operation, SnapshotMarker, SourceTimes};
+use raccord_data::{Header, Position, Record, Struct, Text, Value};
+use raccord_plugin::{Result, SourceBatch};
+
+use crate::captured::CapturedTable;
+use crate::offset::{OffsetState, Positions};
+use crate::pgoutput::{Cell, Tuple};
+use crate::settings::Settings;
+use crate::transactions::Transactions;
+
+/// Bytes of a record besides its cells, for the bound of a batch.
+const RECORD_BYTES: usize = 256;
+
+/// A change of a row, as the stream gives it.
+pub enum Change {
+    /// Inserted.
+    Insert(Tuple),
+    /// Updated; with the old row or its key, if the replica identity gives it.
+    Update(Option<Tuple>, Tuple),
+    /// Deleted.
+    Delete(Tuple),
+}
+
+/// Where in the stream a message stands, and what its records need of that.
+pub struct Place<'a> {
+    /// The position.
+    pub state: &'a mut OffsetState,
+    /// Gives tickets for it.
+    pub positions: &'a mut Positions,
+    /// Whether the next message has the same position: then even the last record carries the position before.
+    pub continues: bool,
+}
+
+impl Place<'_> {
+    /// The ticket of the last record of the message.
+    fn last(&mut self) -> Position {
+        match self.continues {
+            true => self.positions.last_ticket(),
+            false => self.positions.ticket(self.state),
+        }
+    }
+}
+
+/// A row with its key.
+type KeyAndRow = (Option<Struct>, Struct);
+
+/// Makes records.
+pub struct Emitter {
+    settings: Arc<Settings>,
+    new_key_header: Arc<str>,
+    old_key_header: Arc<str>,
+    /// Cells of the tuples at hand, kept for their room.
+    new_cells: Vec<Cell>,
+    old_cells: Vec<Cell>,
+}
+
+/// A record without its position.
+struct Draft {
+    operation: Operation,
+    key: Option<Struct>,
+    before: Option<Struct>,
+    after: Option<Struct>,
+    header: Option<Header>,
+}
+
+impl Draft {
+    fn new(operation: Operation, key: Option<Struct>, before: Option<Struct>, after: Option<Struct>) -> Self {
+        Self { operation, key, before, after, header: None }
+    }
+}
+
+impl Emitter {
+    /// For a task with these settings.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            new_key_header: NEW_KEY_HEADER.into(),
+            old_key_header: OLD_KEY_HEADER.into(),
+            new_cells: Vec::new(),
+            old_cells: Vec::new(),
+        }
+    }
+
+    /// Puts the records of a change into the batch; says whether there were any.
+    ///
+    /// # Errors
+    /// When a cell is not of its column's type.
+    pub fn change(
+        &mut self,
+        table: &CapturedTable,
+        change: &Change,
+        mut place: Place<'_>,
+        transactions: Option<&mut Transactions>,
+        batch: &mut SourceBatch,
+    ) -> Result<bool> {
+        let (old, new) = match change {
+            Change::Insert(new) => (None, Some(new)),
+            Change::Update(old, new) => (old.as_ref(), Some(new)),
+            Change::Delete(old) => (Some(old), None),
+        };
+        let bytes = old.map_or(0, Tuple::bytes) + new.map_or(0, Tuple::bytes) + RECORD_BYTES;
+        let rows = self.rows(table, old, new);
+        // The cells are slices of large buffers, which should not live longer than needed.
+        self.old_cells.clear();
+        self.new_cells.clear();
+        let mut drafts = [None, None];
+        match rows? {
+            (None, Some((key, row))) if matches!(change, Change::Insert(_)) => {
+                drafts[0] = Some(Draft::new(Operation::Create, key, None, Some(row)));
+            }
+            (Some((key, row)), None) => {
+                drafts[0] = Some(Draft::new(Operation::Delete, key, Some(row), None));
+            }
+            (old, Some((new_key, row))) => drafts = self.update(table, old, new_key, row),
+            (None, None) => {}
+        }
+        let skipped = self.settings.skipped;
+        let mut drafts =
+            drafts.into_iter().flatten().filter(|draft| !skipped.contains(draft.operation)).peekable();
+        if drafts.peek().is_none() {
+            return Ok(false);
+        }
+        let mut transactions = transactions;
+        while let Some(draft) = drafts.next() {
+            let transaction = match &mut transactions {
+                Some(transactions) => transactions.event(&table.name, place.state),
+                None => Value::Null,
+            };
+            let last = drafts.peek().is_none();
+            self.put(table, draft, transaction, &mut place, last, bytes, batch);
+        }
+        Ok(true)
+    }
+
+    /// An update is one record, or two when the key has changed.
+    fn update(
+        &self,
+        table: &CapturedTable,
+        old: Option<KeyAndRow>,
+        new_key: Option<Struct>,
+        row: Struct,
+    ) -> [Option<Draft>; 2] {
+        let (old_key, old_row) = old.map_or((None, None), |(key, row)| (key, Some(row)));
+        // Both sides are of the same schemas: cells say everything.
+        let same_row = || old_row.as_ref().map(Struct::cells) == Some(row.cells());
+        if self.settings.config.unlisted.skip_messages_without_change && same_row() {
+            return [None, None];
+        }
+        if old_key.is_none() || old_key.as_ref().map(Struct::cells) == new_key.as_ref().map(Struct::cells) {
+            return [Some(Draft::new(Operation::Update, new_key, old_row, Some(row))), None];
+        }
+        let header = |name: &Arc<str>, key: &Option<Struct>| {
+            Some(Header {
+                key: name.clone(),
+                schema: table.plan.key_schema().cloned(),
+                value: key.clone().map_or(Value::Null, Value::from),
+            })
+        };
+        let delete = Draft {
+            header: header(&self.new_key_header, &new_key),
+            ..Draft::new(Operation::Delete, old_key.clone(), old_row, None)
+        };
+        let create = Draft {
+            header: header(&self.old_key_header, &old_key),
+            ..Draft::new(Operation::Create, new_key, None, Some(row))
+        };
+        [Some(delete), Some(create)]
+    }
+
+    fn rows(
+        &mut self,
+        table: &CapturedTable,
+        old: Option<&Tuple>,
+        new: Option<&Tuple>,
+    ) -> Result<(Option<KeyAndRow>, Option<KeyAndRow>)> {
+        let Self { old_cells, new_cells, .. } = self;
+        let old = match old.filter(|old| !old.is_empty()) {
+            Some(old) => {
+                old_cells.extend(old.cells());
+                Some(table.plan.row(|column| table.value(column, old_cells))?)
+            }
+            None => None,
+        };
+        let new = match new.filter(|new| !new.is_empty()) {
+            Some(new) => {
+                new_cells.extend(new.cells());
+                for (cell, old) in new_cells.iter_mut().zip(old_cells.iter()) {
+                    // The old row has the value of a large cell that did not change.
+                    if let (Cell::Unchanged, Cell::Text(_)) = (&*cell, old) {
+                        cell.clone_from(old);
+                    }
+                }
+                Some(table.plan.row(|column| table.value(column, new_cells))?)
+            }
+            None => None,
+        };
+        Ok((old, new))
+    }
+
+    /// Puts the record of a row that a snapshot has read.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one record")]
+    pub fn read(
+        &self,
+        table: &CapturedTable,
+        (key, row): KeyAndRow,
+        marker: SnapshotMarker,
+        state: &OffsetState,
+        position: Position,
+        bytes: usize,
+        batch: &mut SourceBatch,
+    ) {
+        let draft = Draft::new(Operation::Read, key, None, Some(row));
+        let record = self.record(table, draft, marker, Value::Null, state, position);
+        batch.push(record, bytes + RECORD_BYTES);
+    }
+
+    /// Puts the record that a table was emptied: on its topic, without key.
+    pub fn truncate(
+        &self,
+        table: &CapturedTable,
+        mut place: Place<'_>,
+        transactions: Option<&mut Transactions>,
+        batch: &mut SourceBatch,
+    ) {
+        let transaction = match transactions {
+            Some(transactions) => transactions.event(&table.name, place.state),
+            None => Value::Null,
+        };
+        let position = place.last();
+        let draft = Draft::new(Operation::Truncate, None, None, None);
+        let mut record = self.record(table, draft, SnapshotMarker::False, transaction, place.state, position);
+        record.key_schema = None;
+        batch.push(record, RECORD_BYTES);
+    }
+
+    /// Puts a record, and a tombstone behind a delete.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one record")]
+    fn put(
+        &self,
+        table: &CapturedTable,
+        draft: Draft,
+        transaction: Value,
+        place: &mut Place<'_>,
+        last: bool,
+        bytes: usize,
+        batch: &mut SourceBatch,
+    ) {
+        let before = place.positions.last_ticket();
+        let position = if last { place.last() } else { before };
+        let followed = self.settings.tombstones && draft.operation == Operation::Delete;
+        let own = if followed { before } else { position };
+        let record = self.record(table, draft, SnapshotMarker::False, transaction, place.state, own);
+        let tombstone = followed.then(|| {
+            let mut tombstone = Record::new(record.topic.clone(), None, Value::Null, position);
+            tombstone.key_schema.clone_from(&record.key_schema);
+            tombstone.key.clone_from(&record.key);
+            tombstone.headers.clone_from(&record.headers);
+            tombstone
+        });
+        batch.push(record, bytes);
+        if let Some(tombstone) = tombstone {
+            batch.push(tombstone, RECORD_BYTES);
+        }
+    }
+
+    fn record(
+        &self,
+        table: &CapturedTable,
+        draft: Draft,
+        marker: SnapshotMarker,
+        transaction: Value,
+        state: &OffsetState,
+        position: Position,
+    ) -> Record {
+        let plan = &table.plan;
+        let source = self.source(&table.schema_name, &table.table_name, marker, state);
+        let value = |row: Option<Struct>| row.map_or(Value::Null, Value::from);
+        let envelope = plan.envelope().value(
+            draft.operation,
+            value(draft.before),
+            value(draft.after),
+            source,
+            transaction,
+            now(),
+        );
+        let schema = Some(plan.envelope().schema().clone());
+        let mut record = Record::new(plan.topic().clone(), schema, Value::from(envelope), position);
+        record.key_schema = plan.key_schema().cloned();
+        record.key = value(draft.key);
+        record.headers = self.settings.headers.after(draft.header);
+        record
+    }
+
+    /// The source block of a position.
+    pub fn source(&self, schema: &Text, table: &Text, marker: SnapshotMarker, state: &OffsetState) -> Struct {
+        let number = |number: Option<i64>| number.map_or(Value::Null, Value::Int64);
+        let lsn = state.lsn.map(|lsn| lsn.signed());
+        let sequence = sequence(state.lsn_commit.map(|lsn| lsn.signed()), lsn);
+        self.settings.source.block(
+            SourceTimes { micros: state.ts_us.unwrap_or(0) },
+            marker,
+            Some(sequence),
+            [
+                Value::String(schema.clone()),
+                Value::String(table.clone()),
+                number(state.tx_id),
+                number(lsn),
+                number(state.xmin),
+            ],
+        )
+    }
+}
+
+/// `["<last commit>","<lsn>"]`, with null for what there is not.
+fn sequence(commit: Option<i64>, lsn: Option<i64>) -> Text {
+    let mut text = Vec::with_capacity(48);
+    for (first, number) in [(true, commit), (false, lsn)] {
+        text.push(if first { b'[' } else { b',' });
+        match number {
+            Some(number) => {
+                text.push(b'"');
+                text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+                text.push(b'"');
+            }
+            None => text.extend_from_slice(b"null"),
+        }
+    }
+    text.push(b']');
+    Text::from_utf8_lossy(Bytes::from(text))
+}
+
+/// The moment at which a record is made.
+pub fn now() -> EventTimes {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    EventTimes { nanos: since.map_or(0, |since| since.as_nanos() as i64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_are_json() {
+        assert_eq!(sequence(None, Some(24_023_128)).as_str(), r#"[null,"24023128"]"#);
+        assert_eq!(sequence(Some(1), Some(2)).as_str(), r#"["1","2"]"#);
+    }
+}

@@ -1,0 +1,41 @@
+//! Debezium's PostgreSQL connector: changes of tables, by logical replication with pgoutput.
+//!
+//! `start` looks at the server and decides; `snapshot` reads tables; `stream` follows the log; both make records by
+//! `emit` from what `columns` decodes. `catalog` asks PostgreSQL about tables and types, `setup` makes publication and
+//! slot, `wire` is the way to the server, `pgoutput` the decoder of the stream, `offset` what is stored.
+
+mod captured;
+mod catalog;
+mod classify;
+mod columns;
+mod config;
+mod connector;
+mod emit;
+mod heartbeat;
+mod messages;
+mod offset;
+pub mod pgoutput;
+mod settings;
+mod setup;
+mod snapshot;
+mod start;
+mod stream;
+mod task;
+mod transactions;
+mod wal_position;
+mod wire;
+
+use raccord_config::Config;
+use raccord_plugin::{Make, Plugin};
+
+/// The source.
+pub const SOURCE: Plugin = Plugin {
+    class: "io.debezium.connector.postgresql.PostgresConnector",
+    aliases: &[],
+    version: raccord_cdc::DEBEZIUM_VERSION,
+    config: config::PostgresConfig::def,
+    make: Make::Source {
+        connector: || Box::new(connector::PostgresConnector::default()),
+        task: || Box::new(task::PostgresTask::default()),
+    },
+};

@@ -1,0 +1,588 @@
+//! Streaming: messages of pgoutput in, records out.
+//!
+//! # Why nothing is lost or reordered
+//! - Frames come from [`WalStream`] whole and in order, and are taken one after the other. The place in the stream moves
+//!   on together with what a message makes, with no await between the two; a poll that is dropped while the catalog is
+//!   asked for a relation has moved nothing and meets the same message again.
+//! - The server is told to forget only what was stored ([`Stream::confirm`]): the commit that a stored offset names. All
+//!   before that commit was acknowledged by Kafka before the offset was written.
+//! - A row's position is stored only when no other row with the same position follows it. Rows of one multi-insert share
+//!   a position; all but the last of them carry the position before, so that a restart between them repeats them all.
+//!   To know, the next message is looked at, which is always there: see `hold` in the reader.
+//! - After a restart the search phase (`wal_position`) leaves out what was stored and nothing else.
+//! - Records are made in the order of the stream, which is that of commits; within a transaction it is the order in which
+//!   the changes were made.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raccord_cdc::{Operation, SnapshotMarker, TableId, TransactionRecords};
+use raccord_data::{Text, Value};
+use raccord_plugin::{Error, Result, SourceBatch};
+use tracing::{info, warn};
+
+use crate::captured::CapturedTable;
+use crate::catalog::{CatalogTable, TypeRegistry, read_table, schema_of};
+use crate::classify::{cause, debezium};
+use crate::columns::ColumnSettings;
+use crate::emit::{Change, Emitter, Place, now};
+use crate::heartbeat::Heartbeat;
+use crate::messages::MessageRecords;
+use crate::offset::{MessageType, OffsetState, Positions};
+use crate::pgoutput::{Message, Relation, decode};
+use crate::settings::Settings;
+use crate::transactions::Transactions;
+use crate::wal_position::{Kind, WalPositionLocator};
+use crate::wire::frames::{Frame, Frames};
+use crate::wire::reader::{POSTGRES_EPOCH_S, ReaderSettings};
+use crate::wire::sql::SqlSession;
+use crate::wire::{Lsn, Session, WalStream};
+
+/// The name under which transaction metadata count logical messages.
+const MESSAGES: &str = "LOGICAL_DECODING_MESSAGE";
+/// How much log without a captured change is let grow before the stored position moves on by itself: a segment.
+const QUIET_BYTES: u64 = 16 * 1024 * 1024;
+/// About how many bytes a record has besides its cells.
+const RECORD_BYTES: usize = 256;
+/// How many bytes of the stream may be read and not taken yet.
+const BUDGET_BYTES: usize = 8 * 1024 * 1024;
+/// The name by which the server knows the session that asks for tables.
+pub const GENERAL_APPLICATION: &str = "Debezium General";
+
+/// The stream of a slot, and what is known of its tables.
+pub struct Stream {
+    settings: Arc<Settings>,
+    columns: Arc<ColumnSettings>,
+    emitter: Emitter,
+    /// None between the two passes of a search.
+    wal: Option<WalStream>,
+    frames: Frames,
+    /// Asks the catalog.
+    sql: SqlSession,
+    types: TypeRegistry,
+    /// Tables by oid; `None` for those that are not captured.
+    relations: HashMap<u32, Option<Arc<CapturedTable>>>,
+    state: OffsetState,
+    transaction: Option<Transaction>,
+    /// Whether its commit has not come yet.
+    in_transaction: bool,
+    /// Of the last message that was processed whole.
+    completed: Option<Lsn>,
+    locator: Option<WalPositionLocator>,
+    messages: MessageRecords,
+    transactions: Option<Transactions>,
+    heartbeat: Option<Heartbeat>,
+    /// Whether anything was received: before that, nothing is confirmed.
+    received: bool,
+    /// Messages since the last record, to warn about a log that grows.
+    unsent: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Transaction {
+    id: i64,
+    commit_time_us: i64,
+}
+
+/// What became of a message.
+enum Step {
+    /// It is done.
+    Done,
+    /// It says what a table looks like: the catalog has to be asked.
+    Relation(Relation),
+    /// It is the one that the first pass looked for.
+    Found,
+}
+
+/// Where to begin.
+pub struct Start {
+    /// The position to begin at, and to go on from.
+    pub state: OffsetState,
+    /// The position that the server is asked for.
+    pub lsn: Lsn,
+    /// Whether messages up to the stored one have to be looked for.
+    pub search: bool,
+    /// Whether a heartbeat, if there are any, comes first: so it is behind a snapshot.
+    pub beats: bool,
+}
+
+impl Stream {
+    /// Runs START_REPLICATION.
+    ///
+    /// # Errors
+    /// What the server or the network says.
+    pub async fn begin(
+        settings: &Settings,
+        session: Session,
+        server_version: u32,
+        lsn: Lsn,
+    ) -> Result<WalStream> {
+        begin(settings, session, server_version, lsn).await
+    }
+
+    /// A stream that has begun at the position of `start`.
+    pub fn new(
+        settings: Arc<Settings>,
+        columns: Arc<ColumnSettings>,
+        wal: WalStream,
+        sql: SqlSession,
+        types: TypeRegistry,
+        start: Start,
+    ) -> Self {
+        let locator = start.search.then(|| {
+            info!(lsn = %start.lsn, "Searching for WAL resume position");
+            WalPositionLocator::new(start.state.lsn_commit, start.lsn, start.state.message_type)
+        });
+        let (keys, plans) = (&settings.config.keys, &settings.plans);
+        let transactions = keys.connector.provide_transaction_metadata.then(|| {
+            let records = TransactionRecords::new(plans.naming.transaction_topic(), plans.schema_names);
+            Transactions::new(records, &start.state)
+        });
+        Self {
+            emitter: Emitter::new(settings.clone()),
+            messages: MessageRecords::new(
+                settings.config.topic_prefix(),
+                &plans.source,
+                plans.schema_names,
+                columns.binary,
+            ),
+            transactions,
+            heartbeat: Heartbeat::new(&settings, start.beats),
+            settings,
+            columns,
+            wal: Some(wal),
+            frames: Frames::default(),
+            sql,
+            types,
+            relations: HashMap::new(),
+            completed: Some(start.lsn),
+            state: start.state,
+            transaction: None,
+            in_transaction: false,
+            locator,
+            received: false,
+            unsent: 0,
+        }
+    }
+
+    /// Whether the first pass is still on: then [`search`](Self::search) is to be called.
+    pub fn is_searching(&self) -> bool {
+        self.locator.as_ref().is_some_and(|locator| !locator.is_skipping())
+    }
+
+    /// First pass: reads until it is known where to go on. Cancel-safe.
+    ///
+    /// # Errors
+    /// What ended the stream.
+    pub async fn search(&mut self) -> Result<()> {
+        loop {
+            while let Some((frame, length)) = self.frames.peek() {
+                let found = match frame {
+                    Frame::Wal(lsn, data) => matches!(self.look(lsn, &data), Step::Found),
+                    Frame::Keepalive(_) | Frame::Other => false,
+                };
+                self.frames.advance(length);
+                if found {
+                    return Ok(());
+                }
+            }
+            self.refill().await?;
+        }
+    }
+
+    fn look(&mut self, lsn: Lsn, data: &Bytes) -> Step {
+        let Some(locator) = &mut self.locator else { return Step::Found };
+        let kind = match data.first() {
+            Some(b'B') => Kind::Begin,
+            Some(b'C') => Kind::Commit,
+            Some(kind) if self.settings.counts(*kind) => Kind::Other,
+            _ => return Step::Done,
+        };
+        match locator.search(lsn, kind) {
+            Some(start) => {
+                info!(lsn = %start, "WAL resume position discovered");
+                Step::Found
+            }
+            None => Step::Done,
+        }
+    }
+
+    /// Ends the session of the first pass: a slot has one reader.
+    pub async fn stop_first_pass(&mut self) {
+        self.frames = Frames::default();
+        if let Some(wal) = self.wal.take() {
+            wal.close().await;
+        }
+    }
+
+    /// Begins the second pass on a new stream.
+    pub fn second_pass(&mut self, wal: WalStream) {
+        self.wal = Some(wal);
+        if let Some(locator) = &mut self.locator {
+            locator.begin_skipping();
+        }
+    }
+
+    /// Fills the batch with what there is; waits when there is nothing. Cancel-safe.
+    ///
+    /// # Errors
+    /// What ended the stream, or a message that cannot be processed.
+    pub async fn poll(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+        loop {
+            while let Some((frame, length)) = self.frames.peek() {
+                if batch.is_full() {
+                    return Ok(());
+                }
+                match frame {
+                    Frame::Wal(lsn, data) => {
+                        let next_lsn = self.frames.position_behind(length);
+                        if let Step::Relation(relation) =
+                            self.process(lsn, data, next_lsn, positions, batch)?
+                        {
+                            self.learn(relation).await?;
+                        }
+                    }
+                    Frame::Keepalive(lsn) => self.quiet(lsn, positions, batch),
+                    Frame::Other => {}
+                }
+                self.frames.advance(length);
+            }
+            let more = self.wal.as_mut().map(WalStream::try_next).transpose().map_err(cause)?.flatten();
+            match more {
+                Some(chunk) => self.frames.refill(chunk),
+                None if batch.is_empty() && !batch.is_advanced() => self.wait(positions, batch).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits for frames, or for a heartbeat that is due.
+    async fn wait(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+        let Some(heartbeat) = &self.heartbeat else { return self.refill().await };
+        match tokio::time::timeout_at(heartbeat.due(), self.refill()).await {
+            Ok(refilled) => refilled,
+            Err(_) => self.beat(positions, batch),
+        }
+    }
+
+    /// Puts a heartbeat into the batch if one is due.
+    fn beat(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+        match &mut self.heartbeat {
+            Some(heartbeat) if heartbeat.due() <= tokio::time::Instant::now() => {
+                heartbeat.beat(positions.ticket(&self.state), batch)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn refill(&mut self) -> Result<()> {
+        let chunk = match &mut self.wal {
+            Some(wal) => wal.next().await.map_err(cause)?,
+            None => None,
+        };
+        let ended = || Error::retriable("the stream ended").class("java.io.IOException");
+        self.frames.refill(chunk.ok_or_else(ended)?);
+        Ok(())
+    }
+
+    /// The server has come far without a captured change: moves the stored position on, so that it may remove the log.
+    ///
+    /// Nothing is lost by that: every transaction that commits before this position has been sent before the keepalive,
+    /// its records have tickets before this one, and the position is stored only when they are acknowledged. One that is
+    /// under way commits later and is sent whole. The kind COMMIT makes a restart begin with a whole transaction.
+    fn quiet(&mut self, lsn: Lsn, positions: &mut Positions, batch: &mut SourceBatch) {
+        let behind = self.state.lsn_commit.or(self.state.lsn).unwrap_or_default();
+        let far = lsn.0.saturating_sub(behind.0) >= QUIET_BYTES;
+        if !far || self.in_transaction || self.locator.is_some() {
+            return;
+        }
+        self.received = true;
+        self.completed = Some(lsn);
+        self.state.lsn = Some(lsn);
+        self.state.lsn_proc = Some(lsn);
+        self.state.lsn_commit = Some(lsn);
+        self.state.message_type = Some(MessageType::Commit);
+        self.state.snapshot = None;
+        batch.advance(positions.ticket(&self.state));
+    }
+
+    /// Takes note that a position is stored: the server may forget what lies before its commit.
+    pub fn confirm(&self, state: &OffsetState) {
+        let flushes = self.received && self.settings.config.keys.postgres.flush_lsn_source;
+        if let (true, Some(lsn), Some(wal)) = (flushes, state.flushable(), &self.wal) {
+            wal.confirm(lsn);
+        }
+    }
+
+    /// Ends the session, after what was confirmed has been told.
+    pub async fn close(self) {
+        if let Some(wal) = self.wal {
+            wal.close().await;
+        }
+    }
+
+    fn process(
+        &mut self,
+        lsn: Lsn,
+        data: Bytes,
+        next_lsn: Option<Lsn>,
+        positions: &mut Positions,
+        batch: &mut SourceBatch,
+    ) -> Result<Step> {
+        self.received = true;
+        let kind = data.first().copied().unwrap_or_default();
+        let boundary = matches!(kind, b'B' | b'C');
+        if let Some(locator) = &mut self.locator
+            && (boundary || self.settings.counts(kind))
+        {
+            let skips = locator.skips(lsn).map_err(|unexpected| {
+                debezium(format!(
+                    "Message with LSN 'LSN{{{}}}' not present among LSNs seen in the location phase. This is unexpected \
+                     and can lead to an infinite loop or a data loss.",
+                    unexpected.0
+                ))
+                .hint("the slot or the server is not the one that the stored offset came from: take a new snapshot")
+            })?;
+            if !skips {
+                self.locator = None;
+            } else if !boundary {
+                return Ok(Step::Done);
+            }
+        }
+        let broken = |error| debezium("a message of the replication stream cannot be read").caused_by(error);
+        match decode(data).map_err(broken)? {
+            Message::Begin { commit_time_us, xid, .. } => {
+                let commit_time_us = commit_time_us + POSTGRES_EPOCH_S * 1_000_000;
+                self.transaction = Some(Transaction { id: i64::from(xid), commit_time_us });
+                self.in_transaction = true;
+                self.reached(lsn, MessageType::Begin);
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.begin(i64::from(xid), &mut self.state);
+                    batch.push(
+                        transactions.begin_record(&self.state, positions.ticket(&self.state)),
+                        RECORD_BYTES,
+                    );
+                }
+            }
+            Message::Commit { .. } => {
+                self.in_transaction = false;
+                self.completed = Some(lsn);
+                self.reached(lsn, MessageType::Commit);
+                self.state.lsn_commit = Some(lsn);
+                self.beat(positions, batch)?;
+                if let Some(transactions) = &mut self.transactions {
+                    if let Some(record) = transactions.end_record(&self.state, positions.ticket(&self.state))
+                    {
+                        batch.push(record, RECORD_BYTES);
+                    }
+                    transactions.end(&mut self.state);
+                }
+            }
+            Message::Relation(relation) => return Ok(Step::Relation(relation)),
+            Message::Insert { relation, new } => {
+                self.row(
+                    lsn,
+                    next_lsn,
+                    MessageType::Insert,
+                    relation,
+                    &Change::Insert(new),
+                    positions,
+                    batch,
+                )?;
+            }
+            Message::Update { relation, old, new } => {
+                let change = Change::Update(old, new);
+                self.row(lsn, next_lsn, MessageType::Update, relation, &change, positions, batch)?;
+            }
+            Message::Delete { relation, old } => {
+                self.row(
+                    lsn,
+                    next_lsn,
+                    MessageType::Delete,
+                    relation,
+                    &Change::Delete(old),
+                    positions,
+                    batch,
+                )?;
+            }
+            Message::Truncate { relations } => self.truncate(lsn, &relations, positions, batch),
+            Message::Logical { transactional, prefix, content, .. } => {
+                self.logical(lsn, transactional, &prefix, content, positions, batch);
+            }
+            Message::Ignored => {}
+        }
+        Ok(Step::Done)
+    }
+
+    /// Moves the position on to a message.
+    fn reached(&mut self, lsn: Lsn, kind: MessageType) {
+        self.state.lsn = Some(lsn);
+        self.state.lsn_proc = self.completed;
+        self.state.message_type = Some(kind);
+        self.state.tx_id = self.transaction.map(|transaction| transaction.id);
+        if let Some(transaction) = self.transaction {
+            self.state.ts_us = Some(transaction.commit_time_us);
+        }
+        self.state.snapshot = None;
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one message and where it goes")]
+    fn row(
+        &mut self,
+        lsn: Lsn,
+        next_lsn: Option<Lsn>,
+        kind: MessageType,
+        relation: u32,
+        change: &Change,
+        positions: &mut Positions,
+        batch: &mut SourceBatch,
+    ) -> Result<()> {
+        self.completed = Some(lsn);
+        self.reached(lsn, kind);
+        let Some(Some(table)) = self.relations.get(&relation) else {
+            self.filtered();
+            return Ok(());
+        };
+        let place = Place { state: &mut self.state, positions, continues: next_lsn == Some(lsn) };
+        let emitted = self.emitter.change(table, change, place, self.transactions.as_mut(), batch);
+        let emitted = match emitted {
+            Ok(emitted) => emitted,
+            Err(error) => {
+                let message = format!("Error while processing event of table {} at {lsn}", table.name);
+                self.settings.judge_failure(Error::fatal(message).caused_by(error))?;
+                false
+            }
+        };
+        match emitted {
+            true => self.unsent = 0,
+            false => self.filtered(),
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, lsn: Lsn, relations: &[u32], positions: &mut Positions, batch: &mut SourceBatch) {
+        if self.settings.skipped.contains(Operation::Truncate) {
+            return;
+        }
+        let tables: Vec<_> = relations.iter().filter_map(|id| self.relations.get(id)?.clone()).collect();
+        for (place, table) in tables.iter().enumerate() {
+            let last = place + 1 == tables.len();
+            if last {
+                self.completed = Some(lsn);
+            }
+            self.reached(lsn, MessageType::Truncate);
+            let place = Place { state: &mut self.state, positions, continues: !last };
+            self.emitter.truncate(table, place, self.transactions.as_mut(), batch);
+            self.unsent = 0;
+        }
+    }
+
+    /// A message outside of transactions is complete by itself.
+    fn logical(
+        &mut self,
+        lsn: Lsn,
+        transactional: bool,
+        prefix: &[u8],
+        content: Bytes,
+        positions: &mut Positions,
+        batch: &mut SourceBatch,
+    ) {
+        if !transactional {
+            self.transaction = None;
+            self.completed = Some(lsn);
+        }
+        self.reached(lsn, MessageType::Message);
+        if !transactional {
+            self.state.lsn_commit = Some(lsn);
+        }
+        let prefix = String::from_utf8_lossy(prefix);
+        if !self.settings.message_prefixes.includes(&prefix) {
+            return;
+        }
+        let transaction = match &mut self.transactions {
+            Some(transactions) if transactional => transactions.event(MESSAGES, &mut self.state),
+            _ => Value::Null,
+        };
+        let nothing = Text::default();
+        let source = self.emitter.source(&nothing, &nothing, SnapshotMarker::False, &self.state);
+        let bytes = content.len() + RECORD_BYTES;
+        let now_ms = now().nanos / 1_000_000;
+        let position = positions.ticket(&self.state);
+        batch.push(self.messages.record(&prefix, content, source, transaction, now_ms, position), bytes);
+        self.unsent = 0;
+    }
+
+    fn filtered(&mut self) {
+        self.unsent += 1;
+        if self.unsent.is_multiple_of(10_000) && self.settings.config.keys.events.heartbeat_interval_ms == 0 {
+            warn!(
+                "Received {} events which were all filtered out, so no offset could be committed. This prevents the \
+                 replication slot from acknowledging the processed WAL offsets, causing a growing backlog of \
+                 non-removeable WAL segments on the database server. Consider to either adjust your filter \
+                 configuration or enable heartbeat events (via the heartbeat.interval.ms option) to avoid this situation.",
+                self.unsent
+            );
+        }
+    }
+
+    /// Takes note of what a table looks like, as the message and the catalog say together.
+    async fn learn(&mut self, relation: Relation) -> Result<()> {
+        let id = TableId::in_schema(schema_of(&relation), relation.table.as_str());
+        if !self.settings.captures(&id) {
+            self.relations.insert(relation.id, None);
+            return Ok(());
+        }
+        if relation.columns.iter().any(|column| self.types.get(column.type_oid).is_none()) {
+            self.types = TypeRegistry::read(&self.sql.client).await.map_err(cause)?;
+        }
+        let catalog = read_table(&self.sql.client, &id, &self.types).await.map_err(cause)?;
+        let known = self.relations.get(&relation.id).and_then(Option::as_ref).map(|table| &table.table);
+        let table = CatalogTable::of_relation(&relation, catalog.as_ref(), known, &self.types);
+        if table.key.is_empty() {
+            warn!(table = %id, "the table has neither primary key nor unique index: its records have no key");
+        }
+        let captured = CapturedTable::new(table, &self.types, &self.settings, &self.columns);
+        self.relations.insert(relation.id, Some(captured));
+        Ok(())
+    }
+}
+
+/// Runs START_REPLICATION.
+async fn begin(settings: &Settings, session: Session, server_version: u32, lsn: Lsn) -> Result<WalStream> {
+    let command = start_command(settings, server_version, lsn);
+    info!("Starting streaming with command {command}");
+    let reader = ReaderSettings { status_interval: settings.status_interval, budget_bytes: BUDGET_BYTES };
+    session.start(&command, reader).await.map_err(|error| {
+        let text = error.to_string();
+        if text.contains("requested WAL segment") && text.contains("has already been removed") {
+            return Error::fatal(
+                "The offset to start reading from has been removed from the database write-ahead log. Create a new \
+                 snapshot and consider setting of PostgreSQL parameter wal_keep_segments = 0.",
+            )
+            .caused_by(cause(error));
+        }
+        cause(error)
+    })
+}
+
+fn start_command(settings: &Settings, server_version: u32, lsn: Lsn) -> String {
+    use crate::setup::{identifier, literal};
+    let keys = &settings.config.keys.postgres;
+    let mut options: Vec<(String, String)> = Vec::new();
+    for parameter in keys.slot_stream_params.as_deref().unwrap_or_default().split(';') {
+        match parameter.split_once('=') {
+            Some((name, value)) if !value.contains('=') => options.push((name.to_owned(), value.to_owned())),
+            _ if parameter.is_empty() => {}
+            _ => warn!("The following STREAM_PARAMS value is invalid: {parameter}"),
+        }
+    }
+    options.push(("proto_version".to_owned(), "1".to_owned()));
+    options.push(("publication_names".to_owned(), keys.publication_name.clone()));
+    if server_version >= 140_000 {
+        options.push(("messages".to_owned(), "true".to_owned()));
+    }
+    let options: Vec<_> =
+        options.iter().map(|(name, value)| format!("{} {}", identifier(name), literal(value))).collect();
+    format!("START_REPLICATION SLOT {} LOGICAL {lsn} ({})", identifier(&keys.slot_name), options.join(", "))
+}

@@ -1,0 +1,210 @@
+//! The task: start, snapshot, stream, and again from the last stored offset when the connection breaks.
+//!
+//! Starting and the two passes of the search run on a task of their own, because they change things on the server (slot,
+//! publication) and a poll may be dropped at any await: what has been begun is waited for by the next poll.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use raccord_data::Position;
+use raccord_plugin::{
+    Error, ErrorKind, RawConfig, Result, SourceBatch, SourceContext, SourceOffset, SourceTask,
+};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use crate::classify::interrupted;
+use crate::columns::ColumnSettings;
+use crate::config::TaskConfig;
+use crate::offset::{OffsetState, Positions, partition, source_offset};
+use crate::settings::Settings;
+use crate::setup;
+use crate::snapshot::Snapshot;
+use crate::start::{self, Afterwards, Started};
+use crate::stream::Stream;
+
+/// The task.
+#[derive(Default)]
+pub struct PostgresTask {
+    opened: Option<Opened>,
+    positions: Positions,
+}
+
+struct Opened {
+    context: SourceContext,
+    settings: Arc<Settings>,
+    columns: Arc<ColumnSettings>,
+    phase: Phase,
+    /// Failures since the last record.
+    retries: i32,
+    retry_at: Option<Instant>,
+    /// What was stored last: streaming may begin to confirm with it.
+    stored: Option<OffsetState>,
+}
+
+enum Phase {
+    /// Nothing has been done yet, or the last attempt failed.
+    Idle,
+    /// Under way.
+    Starting(AbortOnDropHandle<Result<Started>>),
+    /// Rows of tables.
+    Snapshot(Box<Snapshot>, Box<Afterwards>),
+    /// Changes.
+    Stream(Box<Stream>),
+    /// Nothing follows: `snapshot.mode=initial_only`.
+    Finished,
+}
+
+impl Opened {
+    /// Does what the phase needs until there are records.
+    async fn poll(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+        loop {
+            match &mut self.phase {
+                Phase::Idle => self.begin().await?,
+                Phase::Starting(starting) => {
+                    let started = starting
+                        .await
+                        .unwrap_or_else(|error| Err(Error::fatal("starting broke off").caused_by(error)));
+                    self.phase = Phase::Idle;
+                    self.phase = match started? {
+                        Started::Snapshot(snapshot, afterwards) => Phase::Snapshot(snapshot, afterwards),
+                        Started::Stream(stream) => Phase::Stream(stream),
+                        Started::Nothing => Phase::Finished,
+                    };
+                }
+                Phase::Snapshot(snapshot, _) => {
+                    let complete = snapshot.poll(positions, batch).await.map_err(interrupted)?;
+                    if complete {
+                        self.snapshot_completed();
+                    }
+                    if !batch.is_empty() {
+                        return Ok(());
+                    }
+                }
+                Phase::Stream(stream) => return stream.poll(positions, batch).await.map_err(interrupted),
+                Phase::Finished => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        if let Some(at) = self.retry_at {
+            info!("Awaiting end of restart backoff period after a retriable error");
+            tokio::time::sleep_until(at).await;
+        }
+        self.retry_at = None;
+        let partition = partition(self.settings.config.topic_prefix());
+        let stored = self.context.offsets.offsets(&[partition]).await?.pop().flatten();
+        self.stored = stored.as_ref().map(OffsetState::read);
+        let starting = start::start(self.settings.clone(), self.columns.clone(), self.stored.clone(), stored);
+        self.phase = Phase::Starting(AbortOnDropHandle::new(tokio::spawn(starting)));
+        Ok(())
+    }
+
+    fn snapshot_completed(&mut self) {
+        let Phase::Snapshot(snapshot, afterwards) = std::mem::replace(&mut self.phase, Phase::Idle) else {
+            return;
+        };
+        let mut state = snapshot.state().clone();
+        state.snapshot = None;
+        info!("Snapshot completed");
+        self.phase = match self.settings.snapshot_mode.streams() {
+            true => {
+                let stream = start::stream_behind_snapshot(
+                    self.settings.clone(),
+                    self.columns.clone(),
+                    *afterwards,
+                    state,
+                );
+                Phase::Starting(AbortOnDropHandle::new(tokio::spawn(stream)))
+            }
+            false => Phase::Finished,
+        };
+    }
+
+    /// Notes a failure; says what becomes of it.
+    fn failed(&mut self, error: Error) -> Error {
+        self.phase = Phase::Idle;
+        if error.kind() != ErrorKind::Retriable {
+            return error;
+        }
+        let keys = &self.settings.config.keys.connector;
+        if keys.errors_max_retries >= 0 && self.retries >= keys.errors_max_retries {
+            return Error::fatal(format!(
+                "The maximum number of {} retries has been attempted",
+                keys.errors_max_retries
+            ))
+            .caused_by(error);
+        }
+        self.retries += 1;
+        let wait = Duration::from_millis(keys.retriable_restart_connector_wait_ms.max(0).unsigned_abs());
+        self.retry_at = Some(Instant::now() + wait);
+        error
+    }
+}
+
+#[async_trait]
+impl SourceTask for PostgresTask {
+    async fn open(&mut self, context: SourceContext, config: &RawConfig) -> Result<()> {
+        let settings = Arc::new(Settings::new(TaskConfig::read(config)?, context.task)?);
+        let columns = Arc::new(ColumnSettings::new(&settings.config)?);
+        self.opened = Some(Opened {
+            context,
+            settings,
+            columns,
+            phase: Phase::Idle,
+            retries: 0,
+            retry_at: None,
+            stored: None,
+        });
+        Ok(())
+    }
+
+    async fn poll(&mut self, batch: &mut SourceBatch) -> Result<()> {
+        let Some(opened) = &mut self.opened else { return Err(Error::fatal("the task is not open")) };
+        match opened.poll(&mut self.positions, batch).await {
+            Ok(()) => {
+                opened.retries = 0;
+                Ok(())
+            }
+            Err(error) => Err(opened.failed(error)),
+        }
+    }
+
+    fn offset(&self, position: Position) -> SourceOffset {
+        let prefix = self.opened.as_ref().map_or("", |opened| opened.settings.config.topic_prefix());
+        source_offset(prefix, self.positions.state(position.sequence))
+    }
+
+    async fn committed(&mut self, positions: &[Position]) -> Result<()> {
+        let (Some(opened), Some(position)) = (&mut self.opened, positions.last()) else { return Ok(()) };
+        let Some(state) = self.positions.state(position.sequence).cloned() else { return Ok(()) };
+        self.positions.stored(position.sequence);
+        if let Phase::Stream(stream) = &opened.phase {
+            stream.confirm(&state);
+        }
+        opened.stored = Some(state);
+        Ok(())
+    }
+
+    async fn close(&mut self) {
+        let Some(opened) = self.opened.take() else { return };
+        let drops = opened.settings.config.keys.postgres.slot_drop_on_stop;
+        if let Phase::Stream(stream) = opened.phase {
+            stream.close().await;
+        }
+        if !drops {
+            return;
+        }
+        let slot = &opened.settings.config.keys.postgres.slot_name;
+        let dropped = async {
+            let sql = setup::connect(&opened.settings, "Debezium Drop Slot").await?;
+            setup::drop_slot(&sql.client, slot).await
+        };
+        if let Err(error) = dropped.await {
+            warn!(slot, %error, "cannot drop the replication slot");
+        }
+    }
+}

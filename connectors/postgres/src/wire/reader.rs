@@ -1,0 +1,278 @@
+//! The reader of the WAL stream: a task of its own that reads the socket, answers keepalives and reports positions.
+//!
+//! # Why nothing is lost here
+//! The task hands on whole frames in the order in which they came, and nothing else: a frame that is not handed on was
+//! not read by us, and its position is never reported as flushed, because what is flushed is told by who stores offsets
+//! ([`WalStream::confirm`]) and not by the reader. So whenever the task ends, the server still has all of it.
+//!
+//! # Why the server is never left waiting
+//! The socket is read whether or not somebody polls, up to a budget of bytes. When that is spent, reading stops (the
+//! server then waits in its send), but positions are still reported every `status.update.interval.ms`, which is what the
+//! server measures `wal_sender_timeout` by. So a slow topic slows the stream down and never breaks it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::session::{closed, error_in, frame_length};
+use super::socket::Socket;
+use super::{Lsn, WireError};
+
+/// How much is read at once, and how large the buffers are that cells of rows point into.
+pub(super) const READ_BYTES: usize = 128 * 1024;
+/// A permit of the budget stands for so many bytes.
+const PERMIT_BYTES: usize = 1024;
+/// How many chunks may wait; small ones come one per transaction.
+const CHUNKS_MAX: usize = 1024;
+/// How long the end of a session may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Seconds between 1970 and PostgreSQL's epoch, 2000-01-01.
+pub const POSTGRES_EPOCH_S: i64 = 946_684_800;
+
+/// How the reader behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct ReaderSettings {
+    /// Between reports of positions.
+    pub status_interval: Duration,
+    /// How many bytes may be read and not taken yet.
+    pub budget_bytes: usize,
+}
+
+/// Whole frames of the stream, in order.
+pub struct Chunk {
+    /// The frames, each with tag and length.
+    pub frames: Bytes,
+    _budget: OwnedSemaphorePermit,
+}
+
+/// The stream behind START_REPLICATION.
+pub struct WalStream {
+    chunks: mpsc::Receiver<Result<Chunk, WireError>>,
+    confirmed: watch::Sender<Lsn>,
+    reader: AbortOnDropHandle<()>,
+}
+
+impl WalStream {
+    pub(super) fn spawn(socket: Socket, buffer: BytesMut, settings: ReaderSettings) -> Self {
+        let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+        let (confirmed, confirmations) = watch::channel(Lsn(0));
+        let budget_permits = (settings.budget_bytes / PERMIT_BYTES).max(1);
+        let reader = Reader {
+            socket,
+            buffer,
+            sender,
+            confirmations,
+            budget: Arc::new(Semaphore::new(budget_permits)),
+            budget_permits,
+            received: Lsn(0),
+        };
+        let reader = AbortOnDropHandle::new(tokio::spawn(reader.run(settings.status_interval)));
+        Self { chunks, confirmed, reader }
+    }
+
+    /// Waits for frames; `None` when the stream is over, which is told by an error before. Cancel-safe.
+    ///
+    /// # Errors
+    /// What ended the stream.
+    pub async fn next(&mut self) -> Result<Option<Chunk>, WireError> {
+        self.chunks.recv().await.transpose()
+    }
+
+    /// Frames that are there already.
+    ///
+    /// # Errors
+    /// What ended the stream.
+    pub fn try_next(&mut self) -> Result<Option<Chunk>, WireError> {
+        self.chunks.try_recv().ok().transpose()
+    }
+
+    /// Tells the server that it may forget everything before this position. Goes out at once; never goes backwards.
+    pub fn confirm(&self, lsn: Lsn) {
+        self.confirmed.send_if_modified(|confirmed| {
+            let later = lsn > *confirmed;
+            if later {
+                *confirmed = lsn;
+            }
+            later
+        });
+    }
+}
+
+impl WalStream {
+    /// Tells the server what was confirmed last, and ends the session.
+    pub async fn close(self) {
+        let Self { chunks, confirmed, mut reader } = self;
+        drop((chunks, confirmed));
+        if tokio::time::timeout(CLOSE_TIMEOUT, &mut reader).await.is_err() {
+            reader.abort();
+        }
+    }
+}
+
+struct Reader {
+    socket: Socket,
+    buffer: BytesMut,
+    sender: mpsc::Sender<Result<Chunk, WireError>>,
+    confirmations: watch::Receiver<Lsn>,
+    budget: Arc<Semaphore>,
+    budget_permits: usize,
+    /// The furthest position that the server has told of.
+    received: Lsn,
+}
+
+/// What the frames in the buffer are.
+struct Scan {
+    /// The end of the last frame to hand on.
+    end: usize,
+    /// Whether a keepalive wants an answer.
+    answer: bool,
+    /// How many bytes the frame behind `end` has, if that is known.
+    next_bytes: usize,
+}
+
+impl Reader {
+    async fn run(mut self, status_interval: Duration) {
+        if let Err(error) = self.read(status_interval).await {
+            // Nobody listens any more when the task is stopping.
+            let _ = self.sender.send(Err(error)).await;
+        }
+    }
+
+    async fn read(&mut self, status_interval: Duration) -> Result<(), WireError> {
+        let mut status = tokio::time::interval(status_interval.max(Duration::from_millis(1)));
+        status.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut waiting: Option<Bytes> = self.take_frames().await?;
+        loop {
+            let wanted = waiting.as_ref().map(|frames| self.permits(frames.len()));
+            tokio::select! {
+                _ = status.tick() => self.report().await?,
+                changed = self.confirmations.changed() => {
+                    self.report().await?;
+                    if changed.is_err() {
+                        return self.leave().await;
+                    }
+                }
+                room = room(&self.budget, &self.sender, wanted), if wanted.is_some() => {
+                    let Some((budget, slot)) = room else {
+                        // Nobody takes frames any more: what is confirmed is still told, above.
+                        waiting = None;
+                        continue;
+                    };
+                    if let Some(frames) = waiting.take() {
+                        slot.send(Ok(Chunk { frames, _budget: budget }));
+                    }
+                    waiting = self.take_frames().await?;
+                }
+                read = self.socket.read_buf(&mut self.buffer), if wanted.is_none() => {
+                    if read? == 0 {
+                        return Err(closed());
+                    }
+                    waiting = self.take_frames().await?;
+                }
+            }
+        }
+    }
+
+    /// Ends the session and waits until the server has: only then may another session use the slot.
+    async fn leave(&mut self) -> Result<(), WireError> {
+        // CopyDone, Terminate.
+        self.socket.write_all(b"c\0\0\0\x04X\0\0\0\x04").await?;
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(READ_BYTES);
+            match self.socket.read_buf(&mut self.buffer).await {
+                Ok(0) | Err(_) => return Ok(()),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn permits(&self, bytes: usize) -> u32 {
+        bytes.div_ceil(PERMIT_BYTES).clamp(1, self.budget_permits) as u32
+    }
+
+    /// Cuts the whole frames off the buffer, answering keepalives among them, and makes room for more.
+    async fn take_frames(&mut self) -> Result<Option<Bytes>, WireError> {
+        let scan = self.scan()?;
+        let frames = (scan.end > 0).then(|| self.buffer.split_to(scan.end).freeze());
+        let missing = scan.next_bytes.saturating_sub(self.buffer.len());
+        if missing > 0 || self.buffer.capacity() - self.buffer.len() < READ_BYTES / 4 {
+            self.buffer.reserve(missing.max(READ_BYTES));
+        }
+        if scan.answer {
+            self.report().await?;
+        }
+        Ok(frames)
+    }
+
+    /// Looks at the whole frames. A row at the end is held back until what follows it is there (its commit, at
+    /// least), so that who takes the frames can always see whether the next one has the same position.
+    fn scan(&mut self) -> Result<Scan, WireError> {
+        let mut scan = Scan { end: 0, answer: false, next_bytes: 0 };
+        let mut last_row = None;
+        while let Some(length) = frame_length(&self.buffer[scan.end..])? {
+            let Some(frame) = self.buffer.get(scan.end..scan.end + length) else {
+                scan.next_bytes = length;
+                break;
+            };
+            match (frame[0], frame.get(5)) {
+                (b'd', Some(b'w' | b'k')) => {
+                    if let Some(end) = frame.get(6..14).and_then(|bytes| bytes.try_into().ok()) {
+                        self.received = self.received.max(Lsn(u64::from_be_bytes(end)));
+                    }
+                    scan.answer |= frame[5] == b'k' && frame.get(22) == Some(&1);
+                }
+                (b'E', _) if scan.end == 0 => return Err(error_in(&Bytes::copy_from_slice(frame))),
+                // What came before the error is handed on first.
+                (b'E', _) => break,
+                (b'c', _) if scan.end == 0 => return Err(closed()),
+                (b'c', _) => break,
+                _ => {}
+            }
+            last_row = is_row(frame).then_some(scan.end);
+            scan.end += length;
+        }
+        scan.end = last_row.unwrap_or(scan.end);
+        Ok(scan)
+    }
+
+    /// A standby status update: how far we have read, and what need not be kept for us.
+    async fn report(&mut self) -> Result<(), WireError> {
+        let confirmed = *self.confirmations.borrow_and_update();
+        let mut message = BytesMut::with_capacity(39);
+        message.put_u8(b'd');
+        message.put_u32(4 + 34);
+        message.put_u8(b'r');
+        message.put_u64(self.received.max(confirmed).0);
+        message.put_u64(confirmed.0);
+        message.put_u64(confirmed.0);
+        message.put_i64(postgres_now_us());
+        message.put_u8(0);
+        Ok(self.socket.write_all(&message).await?)
+    }
+}
+
+/// Whether a frame is an insert, update or delete.
+fn is_row(frame: &[u8]) -> bool {
+    frame[0] == b'd' && frame.get(5) == Some(&b'w') && matches!(frame.get(30), Some(b'I' | b'U' | b'D'))
+}
+
+/// Waits for permission to hand on a chunk; `None` when nobody takes it any more.
+async fn room(
+    budget: &Arc<Semaphore>,
+    sender: &mpsc::Sender<Result<Chunk, WireError>>,
+    permits: Option<u32>,
+) -> Option<(OwnedSemaphorePermit, mpsc::OwnedPermit<Result<Chunk, WireError>>)> {
+    let budget = Arc::clone(budget).acquire_many_owned(permits?).await.ok()?;
+    Some((budget, sender.clone().reserve_owned().await.ok()?))
+}
+
+fn postgres_now_us() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as i64) - POSTGRES_EPOCH_S * 1_000_000
+}
