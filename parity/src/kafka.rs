@@ -150,6 +150,26 @@ impl Kafka {
         Ok(records)
     }
 
+    /// The names of all topics.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn topics(&self) -> Result<Vec<String>> {
+        let consumer: BaseConsumer = self.config().create()?;
+        let metadata = consumer.fetch_metadata(None, Duration::from_secs(10))?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
+
+    /// How many records a topic with one partition has.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn count(&self, topic: &str) -> Result<usize> {
+        let consumer: BaseConsumer = self.config().create()?;
+        let (low, high) = consumer.fetch_watermarks(topic, 0, Duration::from_secs(10))?;
+        Ok(usize::try_from(high - low)?)
+    }
+
     /// The committed offsets of a group in the partitions 0 to `partitions`, -1 where there is none.
     ///
     /// # Errors

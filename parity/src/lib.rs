@@ -6,6 +6,7 @@
 
 pub mod allowances;
 pub mod broker;
+pub mod cdc;
 pub mod compare;
 pub mod exchange;
 pub mod files;

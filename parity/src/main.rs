@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use indexmap::IndexMap;
 use raccord_parity::allowances::{ALLOWANCES, Kind};
 use raccord_parity::broker::BrokerKind;
+use raccord_parity::cdc::{self, CdcRecording};
 use raccord_parity::compare::{Outcome, compare};
 use raccord_parity::exchange::Recording;
 use raccord_parity::normalise::RULES;
@@ -38,6 +39,8 @@ enum Command {
     Transforms(TransformsSuite),
     /// Random chains of transforms and predicates, applied by the real ones and by ours
     Chains(Chains),
+    /// Captured databases
+    Cdc(Suite),
     /// List the tolerances of the comparison, and what may differ
     Rules,
 }
@@ -134,6 +137,7 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Pipelines(suite) => run_suite("pipelines", &suite),
         Command::Transforms(suite) => transforms::run(suite.mode(), &suite.only),
         Command::Chains(chains) => transforms::random::run(chains.seed, chains.count),
+        Command::Cdc(suite) => cdc_suite(&suite),
         Command::Rules => {
             for rule in RULES {
                 println!("{} ({:?}): {}", rule.name, rule.stage, rule.reason);
@@ -174,6 +178,81 @@ fn run_suite(name: &str, suite: &Suite) -> Result<bool> {
         suite.save.as_deref(),
         suite.only.is_empty(),
     )
+}
+
+/// Records the real connector, or runs ours and compares.
+#[allow(clippy::print_stdout)] // A command-line program's report.
+fn cdc_suite(suite: &Suite) -> Result<bool> {
+    let scenarios = cdc::load(&suite.only)?;
+    let folder = recorded_dir().join("cdc");
+    std::fs::create_dir_all(&folder)?;
+    let mut expected = IndexMap::new();
+    if suite.recorded {
+        for scenario in &scenarios {
+            let path = recording_path(&folder, &scenario.name);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("{}: run with --record where a JVM is", path.display()))?;
+            let recording: CdcRecording = serde_json::from_str(&text)?;
+            expected.insert(scenario.name.clone(), recording);
+        }
+    } else {
+        let peers = Peers::find()?;
+        let (broker, worker) = (BrokerKind::Kafka(peers.clone()), WorkerKind::Kafka(peers));
+        let mut failures = 0;
+        cdc::run::run_all(&scenarios, &broker, &worker, |scenario, outcome| {
+            match outcome {
+                Ok(recording) => {
+                    println!("{}: {} records", scenario.name, records(&recording));
+                    if suite.record {
+                        write_cdc(&folder, &recording)?;
+                    }
+                    expected.insert(scenario.name.clone(), recording);
+                }
+                Err(error) => {
+                    println!("{}: FAILED: {error:#}", scenario.name);
+                    failures += 1;
+                }
+            }
+            Ok(())
+        })?;
+        if suite.record || failures > 0 {
+            return Ok(failures == 0);
+        }
+    }
+    let binary = suite.binary.canonicalize().context("no binary: build it or name it with --binary")?;
+    let broker = match suite.broker {
+        Some(BrokerChoice::Kafka) => BrokerKind::Kafka(Peers::find()?),
+        _ => BrokerKind::Raccord(binary.clone()),
+    };
+    let (mut compared, mut wrong) = (0, 0);
+    cdc::run::run_all(&scenarios, &broker, &WorkerKind::Raccord(binary), |scenario, outcome| {
+        let expected = &expected[&scenario.name];
+        let differences = match outcome {
+            Ok(actual) => {
+                if let Some(folder) = &suite.save {
+                    std::fs::create_dir_all(folder)?;
+                    write_cdc(folder, &actual)?;
+                }
+                cdc::compare::differences(expected, &actual)
+            }
+            Err(error) => vec![format!("{}: broke off: {error:#}", scenario.name)],
+        };
+        differences.iter().for_each(|difference| println!("{difference}\n"));
+        println!("{}: {} records, {} differences", scenario.name, records(expected), differences.len());
+        compared += records(expected);
+        wrong += differences.len();
+        Ok(())
+    })?;
+    println!("{} scenarios, {compared} records, {wrong} differences", scenarios.len());
+    Ok(wrong == 0)
+}
+
+fn records(recording: &CdcRecording) -> usize {
+    recording.topics.values().map(Vec::len).sum()
+}
+
+fn write_cdc(folder: &Path, recording: &CdcRecording) -> Result<()> {
+    Ok(std::fs::write(recording_path(folder, &recording.scenario), recording.to_text()?)?)
 }
 
 #[allow(clippy::print_stdout)] // A command-line program's report.

@@ -67,7 +67,7 @@ impl Worker {
         let mut text = names.fill(&format!("{BASE}{own}"));
         let mut command = match kind {
             WorkerKind::Kafka(peers) => {
-                text.push_str(&format!("plugin.path={}\n", link_plugins(peers, folder)?.display()));
+                text.push_str(&format!("plugin.path={}\n", link_plugins(peers, folder, variant)?.display()));
                 kafka_command(peers, folder)?
             }
             WorkerKind::Raccord(binary) => {
@@ -114,14 +114,17 @@ fn kafka_command(peers: &Peers, folder: &Path) -> Result<Command> {
 }
 
 /// A plugin path with only the file connectors' own jar, as in Kafka's distribution: the interfaces fetched with it
-/// would be listed as plugins a second time.
-fn link_plugins(peers: &Peers, folder: &Path) -> Result<PathBuf> {
+/// would be listed as plugins a second time. The workers of captured databases have Debezium's connector as well.
+fn link_plugins(peers: &Peers, folder: &Path, variant: &str) -> Result<PathBuf> {
     let path = folder.join("plugins");
     std::fs::create_dir_all(&path)?;
     let jar = format!("connect-file-{KAFKA_VERSION}.jar");
     let folder = path.join("file");
     std::fs::create_dir(&folder)?;
     std::os::unix::fs::symlink(peers.plugin("file").join(&jar), folder.join(&jar))?;
+    if variant == "cdc" {
+        std::os::unix::fs::symlink(&peers.debezium()?[0], path.join("debezium-postgres"))?;
+    }
     Ok(path)
 }
 

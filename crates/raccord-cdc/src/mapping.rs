@@ -355,6 +355,9 @@ mod tests {
             "3681099918be28c95b81e27e7e5c2e4c6a6dea566d2d10e7f49139ebb779eb6f",
         );
         check("column.mask.hash.v2.SHA-256.with.salt.salt", 8, "abc", "36810999");
+        // As Debezium wrote them.
+        check("column.mask.hash.SHA-256.with.salt.pepper", 20, "hash me", "b0065c3f028509b98542");
+        check("column.mask.hash.v2.MD5.with.salt.a", 10, "abcdefgh", "1938f75ef0");
         check("column.mask.hash.v2.MD5.with.salt.", 8, "abc", "abc");
     }
 

@@ -1,0 +1,16 @@
+CREATE SCHEMA types;
+CREATE EXTENSION IF NOT EXISTS hstore; CREATE EXTENSION IF NOT EXISTS citext; CREATE EXTENSION IF NOT EXISTS ltree; CREATE EXTENSION IF NOT EXISTS isn;
+CREATE TYPE types.mood AS ENUM ('sad','ok','happy');
+CREATE DOMAIN types.posint AS int4 CHECK (VALUE > 0);
+CREATE DOMAIN types.price AS numeric(8,3);
+CREATE DOMAIN types.price2 AS types.price;
+CREATE DOMAIN types.short AS varchar(7);
+CREATE TYPE types.comp AS (a int, b text);
+CREATE TABLE types.numbers (id int PRIMARY KEY, b bool, i2 int2, i4 int4, i8 int8, o oid, f4 float4, f8 float8, n numeric, n0 numeric(5), n52 numeric(5,2), nneg numeric(5,-2), m money, s serial, bs bigserial, nn numeric(7,3) NOT NULL, ss smallserial);
+CREATE TABLE types.texts (id int PRIMARY KEY, c char, c5 char(5), vc varchar, vc9 varchar(9), t text, n name, ch "char", ci citext, x xml, u uuid, j json, jb jsonb, mood types.mood, lt ltree, ean isbn, tsv tsvector, tsq tsquery, jp jsonpath, pl pg_lsn, comp types.comp);
+CREATE TABLE types.bits (id int PRIMARY KEY, b1 bit, b3 bit(3), b16 bit(16), vb varbit, vb9 varbit(9), by bytea, hs hstore);
+CREATE TABLE types.times (id int PRIMARY KEY, d date, t time, t0 time(0), t3 time(3), t6 time(6), tz timetz, tz3 timetz(3), ts timestamp, ts0 timestamp(0), ts3 timestamp(3), ts6 timestamp(6), tstz timestamptz, tstz0 timestamptz(0), tstz3 timestamptz(3), iv interval, iv2 interval(2), ivd interval day to second);
+CREATE TABLE types.nets (id int PRIMARY KEY, i inet, c cidr, m macaddr, m8 macaddr8, p point, l line, ls lseg, bx box, pa path, po polygon, ci circle, i4r int4range, i8r int8range, nr numrange, tr tsrange, tzr tstzrange, dr daterange, i4mr int4multirange);
+CREATE TABLE types.arrays (id int PRIMARY KEY, ab bool[], ai2 int2[], ai4 int4[], ai8 int8[], ao oid[], af4 float4[], af8 float8[], an numeric[], an52 numeric(5,2)[], am money[], ac char(3)[], avc varchar(9)[], at text[], ana name[], ach "char"[], aci citext[], ax xml[], au uuid[], aj json[], ajb jsonb[], amood types.mood[], alt ltree[], ad date[], ati time[], atz timetz[], ats timestamp[], ats3 timestamp(3)[], atstz timestamptz[], aiv interval[], ab1 bit[], ab3 bit(3)[], avb varbit[], aby bytea[], ahs hstore[], ai inet[], aci4 cidr[], ama macaddr[], ap point[], air int4range[], anr numrange[], atr tstzrange[], adom types.posint[], at2 text[][]);
+CREATE TABLE types.domains (id types.posint PRIMARY KEY, p types.price, p2 types.price2, s types.short);
+ALTER TABLE types.numbers REPLICA IDENTITY FULL;

@@ -1,0 +1,288 @@
+//! Carries out scenarios on one side.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use super::marks::Ranks;
+use super::postgres::Postgres;
+use super::{CdcRecord, CdcRecording, CdcScenario, CdcStep, folder};
+use crate::broker::{Broker, BrokerKind};
+use crate::http::{self, Request};
+use crate::kafka::{Kafka, Raw};
+use crate::process::Scratch;
+use crate::scenario::Names;
+use crate::worker::{Worker, WorkerKind};
+
+/// How long nothing may come until it counts as all.
+const QUIET: Duration = Duration::from_millis(2_000);
+const POLL: Duration = Duration::from_millis(200);
+/// How long a connector may take to stream, or the records to end.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs scenarios on one side and calls `done` with each outcome.
+///
+/// # Errors
+/// When the side cannot be started, or `done` fails. A scenario that fails is an outcome, not an error.
+pub fn run_all(
+    scenarios: &[CdcScenario],
+    broker: &BrokerKind,
+    worker: &WorkerKind,
+    mut done: impl FnMut(&CdcScenario, Result<CdcRecording>) -> Result<()>,
+) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let postgres = Postgres::start(scratch.path())?;
+    let broker = Broker::start(broker, &scratch.path().join("broker"))?;
+    let mut names = Names::default();
+    names.set("bootstrap", &broker.bootstrap);
+    let worker = Worker::start(worker, "cdc", &scratch.path().join("worker"), &mut names)?;
+    let kafka = Kafka::new(&broker.bootstrap);
+    for scenario in scenarios {
+        let side = Side { postgres: &postgres, worker: &worker, kafka: &kafka, scenario };
+        let outcome = side.run();
+        let _ = side.request("DELETE", "", None);
+        let _ = postgres.drop_slots(&side.database());
+        done(scenario, outcome.with_context(|| worker.log_tail()))?;
+    }
+    Ok(())
+}
+
+struct Side<'a> {
+    postgres: &'a Postgres,
+    worker: &'a Worker,
+    kafka: &'a Kafka,
+    scenario: &'a CdcScenario,
+}
+
+impl Side<'_> {
+    fn database(&self) -> String {
+        self.scenario.name.replace('-', "_")
+    }
+
+    fn run(&self) -> Result<CdcRecording> {
+        let database = self.database();
+        self.postgres.fresh_database(&database)?;
+        for (index, step) in self.scenario.steps.iter().enumerate() {
+            self.step(step).with_context(|| format!("step {index}: {step:?}"))?;
+        }
+        self.settle()?;
+        self.recording()
+    }
+
+    fn step(&self, step: &CdcStep) -> Result<()> {
+        let database = self.database();
+        match step {
+            CdcStep::Sql(sql) => self.postgres.run(&database, sql).map(drop),
+            CdcStep::File(name) => self.postgres.run_file(&database, &folder().join(name)),
+            CdcStep::Start {} => {
+                self.put()?;
+                self.wait_until_streaming()
+            }
+            CdcStep::StartOnly {} => {
+                self.put()?;
+                self.settle()
+            }
+            CdcStep::Settle {} => self.settle(),
+            CdcStep::Restart {} => {
+                self.request("PUT", "/stop", None)?;
+                self.wait("the slot is free", |side| Ok(side.slot_is_active()? == Some(false)))?;
+                self.request("PUT", "/resume", None)?;
+                self.wait_until_streaming()
+            }
+        }
+    }
+
+    fn put(&self) -> Result<()> {
+        let database = self.database();
+        let mut config: IndexMap<&str, String> = IndexMap::from([
+            ("connector.class", "io.debezium.connector.postgresql.PostgresConnector".to_owned()),
+            ("tasks.max", "1".to_owned()),
+            ("database.hostname", "127.0.0.1".to_owned()),
+            ("database.port", self.postgres.port.to_string()),
+            ("database.user", "postgres".to_owned()),
+            ("database.password", "postgres".to_owned()),
+            ("database.dbname", database.clone()),
+            ("topic.prefix", self.scenario.name.clone()),
+            ("plugin.name", "pgoutput".to_owned()),
+            ("slot.name", database),
+            ("poll.interval.ms", "50".to_owned()),
+            ("header.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
+        ]);
+        for (key, value) in &self.scenario.config {
+            match value {
+                Some(value) => config.insert(key, value.clone()),
+                None => config.shift_remove(key.as_str()),
+            };
+        }
+        let answer = self.request("PUT", "/config", Some(&json!(config)))?;
+        match answer {
+            (200..300, _) => Ok(()),
+            (status, body) => bail!("PUT config: {status} {body}"),
+        }
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
+        let request = Request {
+            method: method.to_owned(),
+            target: format!("/connectors/{}{path}", self.scenario.name),
+            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+            body: body.map(|body| body.to_string().into_bytes()),
+        };
+        let response = http::send(self.worker.rest, &request, LIMIT)?;
+        Ok((response.status, String::from_utf8_lossy(&response.body).into_owned()))
+    }
+
+    fn task(&self) -> Result<Value> {
+        let (_, body) = self.request("GET", "/status", None)?;
+        let status: Value = serde_json::from_str(&body)?;
+        Ok(status["tasks"][0].clone())
+    }
+
+    fn slot_is_active(&self) -> Result<Option<bool>> {
+        let slot = self.scenario.config.get("slot.name").cloned().flatten().unwrap_or_else(|| self.database());
+        let sql = format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'");
+        Ok(match self.postgres.run("postgres", &sql)?.trim() {
+            "t" => Some(true),
+            "f" => Some(false),
+            _ => None,
+        })
+    }
+
+    fn wait(&self, what: &str, mut ready: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
+        let end = Instant::now() + LIMIT;
+        while !ready(self)? {
+            if Instant::now() > end {
+                bail!("{what}: not within {LIMIT:?}; the task is {}", self.task()?);
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// A slot is active from the moment at which its stream is started, after the snapshot.
+    fn wait_until_streaming(&self) -> Result<()> {
+        self.wait("the connector streams", |side| {
+            let task = side.task()?;
+            if task["state"] == "FAILED" {
+                bail!("the task failed: {}", task["trace"].as_str().unwrap_or_default());
+            }
+            Ok(side.slot_is_active()? == Some(true))
+        })
+    }
+
+    /// Waits until no more records come, and the slot has seen all of the log.
+    fn settle(&self) -> Result<()> {
+        let end = Instant::now() + LIMIT;
+        let (mut count, mut since) = (usize::MAX, Instant::now());
+        while Instant::now() < end {
+            let now = self.count()?;
+            if now != count {
+                (count, since) = (now, Instant::now());
+            } else if since.elapsed() > QUIET {
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+        }
+        bail!("records did not end within {LIMIT:?}")
+    }
+
+    fn topics(&self) -> Result<Vec<String>> {
+        let prefix = &self.scenario.name;
+        let kept = |name: &str| match (name.strip_prefix(prefix.as_str()), &self.scenario.topics[..]) {
+            (Some(rest), []) => rest.is_empty() || rest.starts_with('.'),
+            (Some(rest), topics) => topics.iter().any(|topic| topic == rest),
+            (None, topics) => topics.is_empty() && name == format!("__debezium-heartbeat.{prefix}"),
+        };
+        let mut topics: Vec<String> = self.kafka.topics()?.into_iter().filter(|name| kept(name)).collect();
+        topics.sort();
+        Ok(topics)
+    }
+
+    fn count(&self) -> Result<usize> {
+        self.topics()?.iter().map(|topic| self.kafka.count(topic)).sum()
+    }
+
+    fn recording(&self) -> Result<CdcRecording> {
+        let mut raw: IndexMap<String, Vec<Raw>> = IndexMap::new();
+        for topic in self.topics()? {
+            let records = self.kafka.read(&topic)?;
+            raw.insert(topic, records);
+        }
+        // Offsets are flushed every half second.
+        std::thread::sleep(Duration::from_millis(700));
+        let offset = self.offset()?;
+        let mut ranks = Ranks::default();
+        ranks.note(offset.as_deref().unwrap_or_default());
+        for record in raw.values().flatten() {
+            for part in [&record.key, &record.value].into_iter().flatten() {
+                ranks.note(&String::from_utf8_lossy(part));
+            }
+        }
+        let mut recording = CdcRecording {
+            scenario: self.scenario.name.clone(),
+            offset: offset.map(|offset| ranks.mark(&offset)),
+            task: self.task_summary()?,
+            ..CdcRecording::default()
+        };
+        for (topic, records) in raw {
+            let records = records.iter().map(|record| shown(record, &ranks, &mut recording.schemas)).collect();
+            recording.topics.insert(topic, records);
+        }
+        Ok(recording)
+    }
+
+    fn task_summary(&self) -> Result<String> {
+        let task = self.task()?;
+        let trace = task["trace"].as_str().and_then(|trace| trace.lines().next()).unwrap_or_default();
+        Ok(format!("{} {trace}", task["state"].as_str().unwrap_or("none")).trim().to_owned())
+    }
+
+    fn offset(&self) -> Result<Option<String>> {
+        let records = self.kafka.read("parity-cdc-offsets")?;
+        let key = format!("[\"{}\",", self.scenario.name);
+        let last = records
+            .iter()
+            .rfind(|record| record.key.as_ref().is_some_and(|found| found.starts_with(key.as_bytes())));
+        Ok(last.and_then(|record| record.value.as_ref()).map(|value| String::from_utf8_lossy(value).into_owned()))
+    }
+}
+
+/// A record with its schemas taken out.
+fn shown(record: &Raw, ranks: &Ranks, schemas: &mut Vec<String>) -> CdcRecord {
+    let mut part = |bytes: Option<&Vec<u8>>| {
+        let text = String::from_utf8_lossy(bytes?).into_owned();
+        let (schema, payload) = split(&text);
+        Some((place(schemas, schema), ranks.mark(payload)))
+    };
+    let (key, value) = (part(record.key.as_ref()), part(record.value.as_ref()));
+    let headers = record
+        .headers
+        .iter()
+        .map(|(name, value)| match part(value.as_ref()) {
+            Some((place, payload)) => (name.clone(), Some(place), payload),
+            None => (name.clone(), None, "null".to_owned()),
+        })
+        .collect();
+    CdcRecord { key, value, headers }
+}
+
+fn place(schemas: &mut Vec<String>, schema: &str) -> usize {
+    schemas.iter().position(|known| known == schema).unwrap_or_else(|| {
+        schemas.push(schema.to_owned());
+        schemas.len() - 1
+    })
+}
+
+/// The two parts of `{"schema":…,"payload":…}`, as they stand there.
+fn split(text: &str) -> (&str, &str) {
+    let inner = text.strip_prefix("{\"schema\":").and_then(|rest| rest.strip_suffix('}'));
+    inner.and_then(|inner| inner.split_once(",\"payload\":")).unwrap_or(("", text))
+}
+
+/// Where a scenario's recording is.
+pub fn recording_path(folder: &Path, scenario: &str) -> std::path::PathBuf {
+    folder.join(format!("{scenario}.json"))
+}
