@@ -3,7 +3,8 @@
 //! Positions in the log (`lsn`, `sequence`, transaction ids and the offset's), numbers of transactions (`txId`, `xmin`) and
 //! times come from the server and the clock. Each becomes a mark: positions and transactions the rank of their value
 //! among all of the run, so that order and equality are still compared; times of records a fixed word, after checking
-//! that the three of a block agree. Everything else has to be equal, byte by byte.
+//! that the three of a block agree. Positions of a snapshot are ranked by themselves: whether the first change after it
+//! has the same one depends on what else the server wrote in between. Everything else has to be equal, byte by byte.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -14,6 +15,7 @@ use fancy_regex::{Captures, Regex};
 #[derive(Clone, Debug, Default)]
 pub struct Ranks {
     positions: BTreeSet<i64>,
+    snapshot_positions: BTreeSet<i64>,
     transactions: BTreeSet<i64>,
 }
 
@@ -28,6 +30,11 @@ struct Place {
 enum Kind {
     Position,
     Transaction,
+}
+
+/// Whether the payload belongs to a snapshot.
+fn is_of_snapshot(payload: &str) -> bool {
+    payload.contains("\"snapshot\":\"") && !payload.contains("\"snapshot\":\"false\"")
 }
 
 #[allow(clippy::expect_used, reason = "the expressions are constants")]
@@ -60,9 +67,10 @@ impl Ranks {
         for place in PLACES.iter() {
             for found in place.regex.captures_iter(payload).flatten() {
                 if let Some(number) = found.get(2).and_then(|number| number.as_str().parse().ok()) {
-                    match place.kind {
-                        Kind::Position => self.positions.insert(number),
-                        Kind::Transaction => self.transactions.insert(number),
+                    match (place.kind, is_of_snapshot(payload)) {
+                        (Kind::Position, false) => self.positions.insert(number),
+                        (Kind::Position, true) => self.snapshot_positions.insert(number),
+                        (Kind::Transaction, _) => self.transactions.insert(number),
                     };
                 }
             }
@@ -71,6 +79,7 @@ impl Ranks {
 
     /// The payload with marks.
     pub fn mark(&self, payload: &str) -> String {
+        let of_snapshot = is_of_snapshot(payload);
         let mut text = payload.to_owned();
         if let Some(wrong) = times_disagree(payload) {
             text = format!("TIMES DISAGREE: {wrong}: {text}");
@@ -78,7 +87,7 @@ impl Ranks {
         for place in PLACES.iter() {
             let replace = |found: &Captures<'_>| {
                 let group = |index| found.get(index).map_or("", |group| group.as_str());
-                format!("{}{}{}", group(1), self.name(place.kind, group(2)), group(3))
+                format!("{}{}{}", group(1), self.name(place.kind, of_snapshot, group(2)), group(3))
             };
             text = place.regex.replace_all(&text, replace).into_owned();
         }
@@ -86,10 +95,11 @@ impl Ranks {
         UUIDS.replace_all(&text, "$1<uuid>$2").into_owned()
     }
 
-    fn name(&self, kind: Kind, number: &str) -> String {
-        let (letter, all) = match kind {
-            Kind::Position => ("lsn", &self.positions),
-            Kind::Transaction => ("tx", &self.transactions),
+    fn name(&self, kind: Kind, of_snapshot: bool, number: &str) -> String {
+        let (letter, all) = match (kind, of_snapshot) {
+            (Kind::Position, false) => ("lsn", &self.positions),
+            (Kind::Position, true) => ("snapshot", &self.snapshot_positions),
+            (Kind::Transaction, _) => ("tx", &self.transactions),
         };
         let rank = number.parse().ok().and_then(|number: i64| all.iter().position(|other| *other == number));
         rank.map_or_else(|| number.to_owned(), |rank| format!("<{letter}{rank}>"))
