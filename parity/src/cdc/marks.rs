@@ -55,9 +55,13 @@ static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
     ]
 });
 
-static TIMES: LazyLock<Regex> = LazyLock::new(|| regex(r#"("(?:ts_ms|__source_ts_ms|ts_us|ts_ns|ts_usec|timestamp)":)(\d+)"#));
-static TRIPLES: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#""ts_ms":(\d+)(?:,"snapshot":[^,]*,"db":[^,]*,"sequence":(?:null|"[^\]]*\]"))?,"ts_us":(\d+),"ts_ns":(\d+)"#));
+static TIMES: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"("(?:ts_ms|__source_ts_ms|ts_us|ts_ns|ts_usec|timestamp)":)(\d+)"#));
+static TRIPLES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#""ts_ms":(\d+)(?:,"snapshot":[^,]*,"db":[^,]*,"sequence":(?:null|"[^\]]*\]"))?,"ts_us":(\d+),"ts_ns":(\d+)"#,
+    )
+});
 static UUIDS: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"("id":")[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(",)"#));
 

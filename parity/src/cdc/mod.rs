@@ -118,8 +118,9 @@ pub fn folder() -> PathBuf {
 /// # Errors
 /// When a file cannot be read or is no scenario, or none is selected.
 pub fn load(only: &[String]) -> Result<Vec<CdcScenario>> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder())?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
     let mut scenarios = Vec::new();

@@ -55,7 +55,9 @@ impl Postgres {
         server.arg("-c").arg(format!("unix_socket_directories={}", data.path().display()));
         let process = Process::start("PostgreSQL", &mut server, &log_folder.join("postgres.log"))?;
         let postgres = Postgres { _process: process, data, port };
-        postgres._process.wait_until(Duration::from_secs(30), || postgres.run("postgres", "SELECT 1").is_ok())?;
+        postgres
+            ._process
+            .wait_until(Duration::from_secs(30), || postgres.run("postgres", "SELECT 1").is_ok())?;
         Ok(postgres)
     }
 
@@ -111,7 +113,8 @@ impl Postgres {
     fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"]);
-        psql.args(["-p", &self.port.to_string(), "-d", database]).env("PGOPTIONS", "-c client_min_messages=warning");
+        psql.args(["-p", &self.port.to_string(), "-d", database])
+            .env("PGOPTIONS", "-c client_min_messages=warning");
         psql.stdin(Stdio::null());
         psql
     }
@@ -147,7 +150,9 @@ fn as_owner(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", OWNER, "--regid", OWNER, "--clear-groups", "--pdeathsig", "KILL", "--"]).arg(program);
+    command
+        .args(["--reuid", OWNER, "--regid", OWNER, "--clear-groups", "--pdeathsig", "KILL", "--"])
+        .arg(program);
     command.current_dir("/");
     command
 }

@@ -142,7 +142,8 @@ impl Side<'_> {
     }
 
     fn slot_is_active(&self) -> Result<Option<bool>> {
-        let slot = self.scenario.config.get("slot.name").cloned().flatten().unwrap_or_else(|| self.database());
+        let slot =
+            self.scenario.config.get("slot.name").cloned().flatten().unwrap_or_else(|| self.database());
         let sql = format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'");
         Ok(match self.postgres.run("postgres", &sql)?.trim() {
             "t" => Some(true),
@@ -228,7 +229,8 @@ impl Side<'_> {
             ..CdcRecording::default()
         };
         for (topic, records) in raw {
-            let records = records.iter().map(|record| shown(record, &ranks, &mut recording.schemas)).collect();
+            let records =
+                records.iter().map(|record| shown(record, &ranks, &mut recording.schemas)).collect();
             recording.topics.insert(topic, records);
         }
         Ok(recording)
@@ -246,7 +248,9 @@ impl Side<'_> {
         let last = records
             .iter()
             .rfind(|record| record.key.as_ref().is_some_and(|found| found.starts_with(key.as_bytes())));
-        Ok(last.and_then(|record| record.value.as_ref()).map(|value| String::from_utf8_lossy(value).into_owned()))
+        Ok(last
+            .and_then(|record| record.value.as_ref())
+            .map(|value| String::from_utf8_lossy(value).into_owned()))
     }
 }
 
