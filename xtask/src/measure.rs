@@ -9,11 +9,11 @@ fn release_build() -> Result<()> {
     step("release build", &mut command("cargo", &packages))
 }
 
-/// Both workers live, conversations and pipelines.
+/// Both workers live: conversations, pipelines, captured databases.
 pub fn parity(rest: &Rest) -> Result<()> {
     crate::peers::fetch()?;
     release_build()?;
-    for what in ["rest", "pipelines"] {
+    for what in ["rest", "pipelines", "cdc"] {
         let mut parity = command("target/release/raccord-parity", &[what, "--live", "--binary"]);
         parity.arg(root().join("target/release/raccord")).args(&rest.arguments);
         step(&format!("live parity: {what}"), &mut parity)?;

@@ -52,6 +52,7 @@ static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
         place(r#"("transaction_id":"\d+:)(\d+)(")"#, Kind::Position),
         place(r#"("(?:txId|xmin)":)(\d+)()"#, Kind::Transaction),
         place(r#"("(?:transaction_)?id":")(\d+)(:)"#, Kind::Transaction),
+        place(r#"("transaction_id":")(\d+)(")"#, Kind::Transaction),
     ]
 });
 
