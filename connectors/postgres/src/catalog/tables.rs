@@ -5,7 +5,7 @@ use std::sync::Arc;
 use raccord_cdc::{Column, Table, TableId};
 use tokio_postgres::{Client, Row};
 
-use super::types::{NO_MODIFIER, TypeRegistry};
+use super::registry::{NO_MODIFIER, TypeRegistry};
 use crate::pgoutput::Relation;
 use crate::wire::WireError;
 use crate::wire::sql::sql_error;
