@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep};
 use crate::ack_tracker::AckTracker;
 use crate::dead_letters::PREFIX;
 use crate::ports::{
-    Acks, Admin, Consumer, ConsumerEvent, Fetched, FetchedRecord, Kafka, Outgoing, Producer, SendError,
-    Subscription,
+    Acks, Admin, Consumer, ConsumerEvent, EncodedHeaders, Fetched, FetchedRecord, Kafka, Outgoing, Producer,
+    SendError, Subscription,
 };
 
 /// How many letters may be written again after a run that is killed.
@@ -371,7 +371,7 @@ fn told_matches(name: &str, told: &str, text: &str) -> bool {
     told == text || (name == "exception.class.name" && told.rsplit('.').next() == Some(text))
 }
 
-fn others(batch: &Fetched, record: &FetchedRecord) -> Vec<(Arc<str>, Option<Vec<u8>>)> {
+fn others(batch: &Fetched, record: &FetchedRecord) -> EncodedHeaders {
     let headers = &batch.headers[record.headers.start as usize..record.headers.end as usize];
     headers
         .iter()

@@ -258,8 +258,10 @@ async fn run(spec: TaskSpec, mut lifecycle: Lifecycle) {
         Ok(())
     } else {
         match spec.plugin.make {
-            Make::Source { task, .. } => catch_panic(crate::source::run(spec, task, &mut lifecycle)).await,
             // Boxed: once for a task, and larger than others' stacks should have to hold.
+            Make::Source { task, .. } => {
+                Box::pin(catch_panic(crate::source::run(spec, task, &mut lifecycle))).await
+            }
             Make::Sink { task, .. } => {
                 Box::pin(catch_panic(crate::sink::run(spec, task, &mut lifecycle))).await
             }

@@ -1,10 +1,10 @@
 //! Headers that tell what went wrong with a record: Kafka's DeadLetterQueueReporter, with a few more for sources.
 
 use std::error::Error as _;
-use std::sync::Arc;
 
 use raccord_plugin::Error;
 
+use crate::ports::EncodedHeaders;
 use crate::redaction::redact;
 use crate::task::TaskId;
 use crate::tolerance::Failure;
@@ -40,7 +40,7 @@ impl Context {
     }
 
     /// All headers, in Kafka's order.
-    pub(super) fn headers(self, id: &TaskId, failure: &Failure) -> Vec<(Arc<str>, Option<Vec<u8>>)> {
+    pub(super) fn headers(self, id: &TaskId, failure: &Failure) -> EncodedHeaders {
         let error = &failure.error;
         let what = [
             ("connector.name", id.connector.to_string()),

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 pub(crate) use self::headers::{Context, PREFIX};
 use crate::client_properties;
 use crate::error_metrics::{Count, ErrorMetrics};
-use crate::ports::{Acks, Admin, NewTopic, Outgoing, Producer, SendError};
+use crate::ports::{Acks, Admin, EncodedHeaders, NewTopic, Outgoing, Producer, SendError};
 use crate::task::{Lifecycle, TaskId, TaskSpec};
 use crate::tolerance::Failure;
 
@@ -46,7 +46,7 @@ pub(crate) struct Settings {
 pub(crate) struct Letter {
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
-    pub headers: Vec<(Arc<str>, Option<Vec<u8>>)>,
+    pub headers: EncodedHeaders,
     /// Milliseconds since the epoch.
     pub timestamp: Option<i64>,
     /// Where the record comes from, for the headers that tell.

@@ -8,6 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use raccord_plugin::{Error, Result, TopicPartition};
 
+/// Headers as Kafka holds them: name and bytes, `None` for null.
+pub type EncodedHeaders = Vec<(Arc<str>, Option<Vec<u8>>)>;
+
 /// A record to produce; all bytes are borrowed and copied by the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {

@@ -11,8 +11,8 @@ use raccord_plugin::{RawConfig, Result};
 
 pub use admin::{Admin, GroupOffset, NewTopic, TopicDescription};
 pub use data::{
-    Acks, Consumer, ConsumerEvent, Fetched, FetchedHeader, FetchedRecord, Outgoing, Producer, SendError,
-    Subscription,
+    Acks, Consumer, ConsumerEvent, EncodedHeaders, Fetched, FetchedHeader, FetchedRecord, Outgoing, Producer,
+    SendError, Subscription,
 };
 pub use log::{CompactedLog, LogRecord, LogTopic};
 

@@ -7,7 +7,7 @@ use raccord_plugin::data::{Record, Schema, Value};
 use raccord_plugin::{Converter, Encoded, Encoder, Error, HeaderConverter, Result};
 
 use crate::chain::{Converters, NamedConverter};
-use crate::ports::Outgoing;
+use crate::ports::{EncodedHeaders, Outgoing};
 use crate::tolerance::{Failure, Stage};
 
 /// How many encoders are kept. A source that makes a new schema for each record would fill the memory otherwise.
@@ -19,7 +19,7 @@ pub(super) struct Encoding {
     value: Side,
     header: Arc<dyn HeaderConverter>,
     header_class: &'static str,
-    headers: Vec<(Arc<str>, Option<Vec<u8>>)>,
+    headers: EncodedHeaders,
 }
 
 /// The encoders of keys, or of values.
@@ -161,7 +161,7 @@ impl Encoding {
     ///
     /// # Errors
     /// When one cannot be encoded.
-    pub(super) fn headers(&mut self, record: &Record) -> Result<Vec<(Arc<str>, Option<Vec<u8>>)>, Failure> {
+    pub(super) fn headers(&mut self, record: &Record) -> Result<EncodedHeaders, Failure> {
         self.encode_headers(record)?;
         Ok(std::mem::take(&mut self.headers))
     }

@@ -64,10 +64,14 @@ pub fn for_each_seed<F: Future<Output = ()>>(simulate: impl Fn(u64) -> F) {
     }
 }
 
+/// Makes a producer; is told the client id.
+type MakeProducer = Box<dyn Fn(&str) -> Box<dyn Producer> + Send + Sync>;
+/// Is told what became of a record: written or given up.
+type Fate = Box<dyn FnMut(&[u8], bool) + Send>;
+
 /// Makes the clients of a simulation.
 pub struct Clients {
-    /// Is told the client id.
-    pub producer: Option<Box<dyn Fn(&str) -> Box<dyn Producer> + Send + Sync>>,
+    pub producer: Option<MakeProducer>,
     pub consumer: Option<Box<dyn Fn() -> Box<dyn Consumer> + Send + Sync>>,
 }
 
@@ -106,8 +110,7 @@ pub struct FlakyProducer {
     given_up: u64,
     /// In order: when, ticket, value.
     on_their_way: VecDeque<(Instant, u64, Vec<u8>)>,
-    /// Is told what became of each record: written or given up.
-    fate: Box<dyn FnMut(&[u8], bool) + Send>,
+    fate: Fate,
 }
 
 impl FlakyProducer {
