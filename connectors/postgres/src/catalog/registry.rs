@@ -138,7 +138,7 @@ impl TypeRegistry {
     /// The driver's `COLUMN_SIZE`.
     pub fn precision_or_display_size(&self, oid: u32, modifier: i32) -> i32 {
         match self.precision(oid, modifier) {
-            0 => display_size(oid, modifier),
+            0 => display_size(self.element_or_self(oid), modifier),
             precision => precision,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use raccord_cdc::{Column, Table, TableId};
 use tokio_postgres::{Client, Row};
 
-use super::registry::{NO_MODIFIER, TypeRegistry};
+use super::registry::{NO_MODIFIER, TypeRegistry, oid};
 use crate::pgoutput::Relation;
 use crate::wire::WireError;
 use crate::wire::sql::sql_error;
@@ -185,8 +185,12 @@ pub async fn read_table(
         let counts = default.as_deref().is_some_and(|default| default.contains("nextval("));
         let base = types.get(type_oid).and_then(|pg_type| pg_type.base);
         let (length, scale) = match base {
-            Some(_) => (types.default_length(type_oid), types.default_scale(type_oid)),
-            None => (types.precision_or_display_size(type_oid, modifier), types.scale(type_oid, modifier)),
+            Some(_) => (types.default_length(type_oid), Some(types.default_scale(type_oid))),
+            // The driver says of a number without precision that it has neither.
+            None if type_oid == oid::NUMERIC && modifier == NO_MODIFIER => (0, None),
+            None => {
+                (types.precision_or_display_size(type_oid, modifier), Some(types.scale(type_oid, modifier)))
+            }
         };
         CatalogColumn {
             column: Column {
@@ -194,7 +198,7 @@ pub async fn read_table(
                 type_name: type_name(types, type_oid, counts, row.get(6)),
                 jdbc_type: types.jdbc_type(type_oid),
                 length,
-                scale: Some(scale),
+                scale,
                 optional: !not_null,
                 comment: None,
                 default_expression: default.map(Arc::from),

@@ -83,7 +83,11 @@ impl Compiler<'_> {
             oid::FLOAT8 => (plain(Type::Float64), Kind::Float64),
             oid::NUMERIC => self.numeric(),
             oid::MONEY => self.money(),
-            oid::CHAR | oid::BPCHAR | oid::VARCHAR | oid::TEXT => text(Kind::Text),
+            oid::BPCHAR | oid::VARCHAR | oid::TEXT => text(Kind::Text),
+            // Its binary form has a zero byte for the empty text.
+            oid::CHAR => text(Kind::CastText),
+            // From the log it is read with the types that have no mapping.
+            oid::NAME if settings.include_unknown => text(Kind::Text),
             oid::NAME => text(Kind::Name),
             oid::INET | oid::CIDR => text(Kind::Network),
             oid::MACADDR | oid::MACADDR8 => text(Kind::Mac),

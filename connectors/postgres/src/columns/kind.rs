@@ -54,7 +54,7 @@ pub enum Kind {
     Money(MoneyForm),
     /// Text whose binary form is its text.
     Text,
-    /// `name`: Debezium reads it in snapshots and leaves it null in the log.
+    /// `name` where types without mapping are left out: Debezium reads it in snapshots and leaves it null in the log.
     Name,
     /// Text whose binary form is another: it is copied as text.
     CastText,

@@ -22,6 +22,8 @@ mod oids;
 pub mod schemas;
 mod settings;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod vectors;
 
 use std::sync::Arc;
