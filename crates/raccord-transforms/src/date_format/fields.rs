@@ -106,13 +106,11 @@ impl Fields {
         let or = |field, other| if self.found(field) { self.get(field) } else { other };
         let mut week = or(Field::WeekOfYear, 1);
         let mut day = or(Field::DayOfWeek, 1);
-        if day >= 8 {
-            day -= 1;
-            week += day / 7;
-            day = day % 7 + 1;
-        } else if day <= 0 {
+        if !(1..=7).contains(&day) {
+            // A number of `u` out of range still counts from Monday.
             week += (day - 1).div_euclid(7);
-            day = (day - 1).rem_euclid(7) + 1;
+            let from_monday = (day - 1).rem_euclid(7) + 1;
+            day = from_monday % 7 + 1;
         }
         let year = match (self.found(Field::Era), self.get(Field::Era)) {
             (true, 0) => 1 - self.get(Field::WeekYear),
