@@ -6,6 +6,7 @@ use std::sync::Arc;
 use raccord_cdc::JdbcType;
 use tokio_postgres::Client;
 
+use crate::columns::oids as oid;
 use crate::wire::WireError;
 use crate::wire::sql::sql_error;
 
@@ -13,32 +14,6 @@ use crate::wire::sql::sql_error;
 pub const NO_MODIFIER: i32 = -1;
 /// What the driver gives as the length of what has none.
 const UNKNOWN_LENGTH: i32 = i32::MAX;
-
-/// Oids of built-in types that rules are about.
-#[allow(missing_docs, reason = "they are named as in PostgreSQL")]
-pub mod oid {
-    pub const BOOL: u32 = 16;
-    pub const CHAR: u32 = 18;
-    pub const NAME: u32 = 19;
-    pub const INT8: u32 = 20;
-    pub const INT2: u32 = 21;
-    pub const INT4: u32 = 23;
-    pub const TEXT: u32 = 25;
-    pub const OID: u32 = 26;
-    pub const FLOAT4: u32 = 700;
-    pub const FLOAT8: u32 = 701;
-    pub const BPCHAR: u32 = 1042;
-    pub const VARCHAR: u32 = 1043;
-    pub const DATE: u32 = 1082;
-    pub const TIME: u32 = 1083;
-    pub const TIMESTAMP: u32 = 1114;
-    pub const TIMESTAMPTZ: u32 = 1184;
-    pub const INTERVAL: u32 = 1186;
-    pub const TIMETZ: u32 = 1266;
-    pub const BIT: u32 = 1560;
-    pub const VARBIT: u32 = 1562;
-    pub const NUMERIC: u32 = 1700;
-}
 
 const TYPES: &str = "\
     SELECT t.oid, t.typname::text, t.typelem, t.typbasetype, t.typtypmod, t.typcategory::text, \

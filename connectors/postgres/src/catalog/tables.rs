@@ -5,7 +5,8 @@ use std::sync::Arc;
 use raccord_cdc::{Column, Table, TableId};
 use tokio_postgres::{Client, Row};
 
-use super::registry::{NO_MODIFIER, TypeRegistry, oid};
+use super::registry::{NO_MODIFIER, TypeRegistry};
+use crate::columns::oids as oid;
 use crate::pgoutput::Relation;
 use crate::wire::WireError;
 use crate::wire::sql::sql_error;

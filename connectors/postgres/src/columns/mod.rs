@@ -18,7 +18,7 @@ mod interval;
 mod kind;
 mod network;
 mod numbers;
-mod oids;
+pub(crate) mod oids;
 pub mod schemas;
 mod settings;
 mod temporal;
