@@ -14,7 +14,7 @@ use raccord_data::{Header, Position, Record, Struct, Text, Value};
 use raccord_plugin::{Result, SourceBatch};
 
 use crate::captured::CapturedTable;
-use crate::offset::{OffsetState, Positions};
+use crate::offset::{MessageType, OffsetState, Positions};
 use crate::pgoutput::{Cell, Tuple};
 use crate::settings::Settings;
 use crate::transactions::Transactions;
@@ -30,6 +30,17 @@ pub enum Change {
     Update(Option<Tuple>, Tuple),
     /// Deleted.
     Delete(Tuple),
+}
+
+impl Change {
+    /// As the offset names it.
+    pub fn kind(&self) -> MessageType {
+        match self {
+            Self::Insert(_) => MessageType::Insert,
+            Self::Update(..) => MessageType::Update,
+            Self::Delete(_) => MessageType::Delete,
+        }
+    }
 }
 
 /// Where in the stream a message stands, and what its records need of that.
@@ -307,6 +318,11 @@ impl Emitter {
         let number = |number: Option<i64>| number.map_or(Value::Null, Value::Int64);
         let lsn = state.lsn.map(|lsn| lsn.signed());
         let sequence = sequence(state.lsn_commit.map(|lsn| lsn.signed()), lsn);
+        // A row of an incremental snapshot belongs to no place in the log.
+        let place = match marker {
+            SnapshotMarker::Incremental => [None; 3],
+            _ => [state.tx_id, lsn, state.xmin],
+        };
         self.settings.source.block(
             SourceTimes { micros: state.ts_us.unwrap_or(0) },
             marker,
@@ -314,9 +330,9 @@ impl Emitter {
             [
                 Value::String(schema.clone()),
                 Value::String(table.clone()),
-                number(state.tx_id),
-                number(lsn),
-                number(state.xmin),
+                number(place[0]),
+                number(place[1]),
+                number(place[2]),
             ],
         )
     }

@@ -14,6 +14,7 @@ mod emit;
 mod heartbeat;
 mod messages;
 mod offset;
+mod on_demand;
 pub mod pgoutput;
 mod settings;
 mod setup;

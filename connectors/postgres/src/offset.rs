@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use raccord_cdc::incremental::{Context, Progress};
 use raccord_data::{Position, java_order};
 use raccord_plugin::{OffsetMap, SourceOffset};
 
@@ -58,9 +59,32 @@ impl MessageType {
     }
 }
 
+/// The kind of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotKind {
+    /// The one at the start: it is taken again when it was not completed.
+    Initial,
+    /// One that was asked for, while streaming waits.
+    Blocking,
+    /// One that was asked for, while streaming goes on.
+    Incremental,
+}
+
+impl SnapshotKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "INITIAL",
+            Self::Blocking => "BLOCKING",
+            Self::Incremental => "INCREMENTAL",
+        }
+    }
+}
+
 /// The snapshot that a position lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotState {
+    /// Its kind.
+    pub kind: SnapshotKind,
     /// Whether its last record has been written.
     pub completed: bool,
 }
@@ -84,8 +108,10 @@ pub struct OffsetState {
     pub message_type: Option<MessageType>,
     /// The snapshot that is under way.
     pub snapshot: Option<SnapshotState>,
-    /// Keys of other parties (transaction metadata, incremental snapshots), as they were.
+    /// Keys of other parties (transaction metadata), as they were.
     pub further: Option<Arc<OffsetMap>>,
+    /// The incremental snapshot that is under way.
+    pub incremental: Option<Arc<Progress>>,
 }
 
 impl OffsetState {
@@ -96,7 +122,8 @@ impl OffsetState {
         let truth = |key: &str| offset.get(key).and_then(serde_json::Value::as_bool) == Some(true);
         let snapshot = match offset.get("snapshot") {
             Some(serde_json::Value::Bool(running)) => *running,
-            Some(serde_json::Value::String(kind)) => !kind.eq_ignore_ascii_case("incremental"),
+            // One that was asked for is not taken again.
+            Some(serde_json::Value::String(kind)) => kind.eq_ignore_ascii_case("initial"),
             _ => false,
         };
         let completed = truth("snapshot_completed") || truth("last_snapshot_record");
@@ -110,8 +137,10 @@ impl OffsetState {
             ts_us: number("ts_usec"),
             xmin: number("xmin"),
             message_type: offset.get("messageType").and_then(|kind| MessageType::parse(kind.as_str()?)),
-            snapshot: (snapshot && !completed).then_some(SnapshotState { completed: false }),
+            snapshot: (snapshot && !completed)
+                .then_some(SnapshotState { kind: SnapshotKind::Initial, completed: false }),
             further: (!further.is_empty()).then(|| Arc::new(further)),
+            incremental: None,
         }
     }
 
@@ -128,16 +157,19 @@ impl OffsetState {
         put("lsn", self.lsn.map(|lsn| lsn.signed().into()));
         put("xmin", self.xmin.map(Into::into));
         if let Some(snapshot) = self.snapshot {
-            put("snapshot", Some("INITIAL".into()));
+            put("snapshot", Some(snapshot.kind.as_str().into()));
             put("last_snapshot_record", Some(snapshot.completed.into()));
             put("snapshot_completed", Some(snapshot.completed.into()));
         }
         put("lsn_proc", self.lsn_proc.map(|lsn| lsn.signed().into()));
         put("lsn_commit", self.lsn_commit.map(|lsn| lsn.signed().into()));
         put("messageType", self.message_type.map(|kind| kind.as_str().into()));
-        if self.snapshot.is_none() {
+        if self.snapshot.is_none_or(|snapshot| snapshot.kind != SnapshotKind::Initial) {
             for (key, value) in self.further.iter().flat_map(|further| further.iter()) {
                 put(key, Some(value.clone()));
+            }
+            for (key, value) in self.incremental.iter().flat_map(|progress| progress.entries()) {
+                put(key, Some(value));
             }
         }
         java_order::sort_by_key(&mut entries, |(key, _)| key);
@@ -150,9 +182,9 @@ impl OffsetState {
     }
 }
 
-/// Keys that belong to transaction metadata and incremental snapshots.
+/// Keys that belong to transaction metadata and incremental snapshots; the latter are taken out before streaming.
 fn is_further(key: &str) -> bool {
-    key.starts_with("transaction_") || key.starts_with("incremental_snapshot_")
+    key.starts_with("transaction_") || Context::owns(key)
 }
 
 /// Gives tickets to positions and finds them again.
@@ -179,6 +211,11 @@ impl Positions {
     /// The ticket given last, for records that are not the last ones of their message; none before the first.
     pub fn last_ticket(&self) -> Position {
         Position { stream: 0, sequence: self.last }
+    }
+
+    /// The position that the ticket given last stands for.
+    pub fn latest(&self) -> Option<&OffsetState> {
+        self.kept.back().map(|(_, state)| state)
     }
 
     /// The position of a ticket, or the one before it that is kept.
@@ -247,6 +284,8 @@ mod tests {
             false,
         );
         check(r#"{"snapshot":true,"last_snapshot_record":true,"lsn":1}"#, false);
+        check(r#"{"snapshot":"BLOCKING","snapshot_completed":false,"lsn":1}"#, false);
+        check(r#"{"snapshot":"INCREMENTAL","snapshot_completed":false,"lsn":1}"#, false);
         check(r#"{"lsn":1}"#, false);
     }
 

@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use raccord_cdc::{Patterns, SnapshotMarker, TableId};
+use raccord_cdc::{Patterns, SnapshotMarker, SnapshotRequest, TableId};
 use raccord_data::Value;
 use raccord_plugin::{Error, Result, SourceBatch};
 use tokio::sync::mpsc;
@@ -33,7 +33,7 @@ use crate::catalog::{TypeRegistry, all_tables, read_table};
 use crate::classify::{cause, with_cause};
 use crate::columns::ColumnSettings;
 use crate::emit::Emitter;
-use crate::offset::{OffsetState, Positions, SnapshotState};
+use crate::offset::{OffsetState, Positions, SnapshotKind, SnapshotState};
 use crate::settings::Settings;
 use crate::setup::{NewSlot, identifier, initial_statements, qualified};
 use crate::wire::sql::SqlSession;
@@ -173,7 +173,7 @@ async fn position(session: &mut Session, lsn: Option<Lsn>) -> Result<OffsetState
         lsn,
         tx_id: number(0).filter(|xid| *xid > 0),
         ts_us: number(1),
-        snapshot: Some(SnapshotState { completed: false }),
+        snapshot: Some(SnapshotState { kind: SnapshotKind::Initial, completed: false }),
         ..OffsetState::default()
     })
 }
@@ -210,30 +210,75 @@ impl Snapshot {
         for id in &ids {
             let Some(table) = read_table(&sql.client, id, types).await.map_err(cause)? else { continue };
             let captured = CapturedTable::new(table, types, &settings, columns);
-            tables.push(Arc::new(TableRead::new(&settings, sql, captured).await?));
+            let statement = settings.select_override(id);
+            tables.push(Arc::new(TableRead::new(sql, captured, statement).await?));
         }
+        Ok(Self::begin(settings, sessions, tables, state))
+    }
+
+    /// Prepares a snapshot that a signal asks for, and begins to read. Its records have the position of `at`, behind which
+    /// streaming goes on.
+    ///
+    /// # Errors
+    /// What the server or the network says.
+    pub async fn blocking(
+        settings: Arc<Settings>,
+        columns: &ColumnSettings,
+        sql: &SqlSession,
+        types: &TypeRegistry,
+        request: &SnapshotRequest,
+        at: OffsetState,
+    ) -> Result<Self> {
+        let ids = tables_asked_for(&settings, sql, request).await?;
+        let threads = settings.config.keys.connector.snapshot_max_threads.max(1).unsigned_abs() as usize;
+        let (mut sessions, read_at) = readers(&settings, None, threads.min(ids.len().max(1))).await?;
+        if let Some(first) = sessions.first_mut() {
+            lock(&settings, first, &ids).await.map_err(cause)?;
+        }
+        let mut tables = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let Some(table) = read_table(&sql.client, id, types).await.map_err(cause)? else { continue };
+            let captured = CapturedTable::new(table, types, &settings, columns);
+            let name = id.to_string();
+            let own = request.conditions.iter().find(|condition| condition.pattern == name);
+            let statement = own.and_then(|condition| condition.filter.as_deref());
+            tables.push(Arc::new(TableRead::new(sql, captured, statement).await?));
+        }
+        let snapshot = Some(SnapshotState { kind: SnapshotKind::Blocking, completed: false });
+        let state = OffsetState { snapshot, ts_us: read_at.ts_us, ..at };
+        Ok(Self::begin(settings, sessions, tables, state))
+    }
+
+    /// Begins to read, with as many readers as there are sessions.
+    fn begin(
+        settings: Arc<Settings>,
+        sessions: Vec<Session>,
+        tables: Vec<Arc<TableRead>>,
+        state: OffsetState,
+    ) -> Self {
         info!("Snapshot step 7 - Snapshotting data");
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let queue: VecDeque<(usize, String)> =
             tables.iter().enumerate().map(|(place, read)| (place, read.copy.clone())).collect();
         let queue = Arc::new(std::sync::Mutex::new(queue));
+        let single = sessions.len() == 1;
         let readers = sessions.into_iter().map(|session| {
             let reader = Reader { session, queue: Arc::clone(&queue), sender: sender.clone() };
             AbortOnDropHandle::new(tokio::spawn(reader.run()))
         });
-        Ok(Self {
+        Self {
             emitter: Emitter::new(Arc::clone(&settings)),
             state,
             pending: tables.iter().map(|_| None).collect(),
             tables_left: tables.len(),
-            single: threads == 1,
+            single,
             chunks,
             frames: None,
             held: None,
             fields: Vec::new(),
             _readers: readers.collect(),
             tables,
-        })
+        }
     }
 
     /// The position of the snapshot, from which streaming goes on.
@@ -328,7 +373,9 @@ impl Snapshot {
 
     /// Emits the last row of all.
     fn complete(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
-        self.state.snapshot = Some(SnapshotState { completed: true });
+        if let Some(snapshot) = &mut self.state.snapshot {
+            snapshot.completed = true;
+        }
         if let Some((table, row)) = self.held.take() {
             self.emit(table, &row.row, SnapshotMarker::Last, positions, batch)?;
         }
@@ -365,9 +412,10 @@ impl Snapshot {
 }
 
 impl TableRead {
-    async fn new(settings: &Settings, sql: &SqlSession, table: Arc<CapturedTable>) -> Result<Self> {
+    /// `statement` reads it, when it is not the usual one.
+    async fn new(sql: &SqlSession, table: Arc<CapturedTable>, statement: Option<&str>) -> Result<Self> {
         let id = table.plan.id();
-        let from = match settings.select_override(id) {
+        let from = match statement {
             Some(statement) => format!("({}) AS \"_\"", statement.trim().trim_end_matches(';')),
             None => qualified(id),
         };
@@ -381,23 +429,50 @@ impl TableRead {
             }
             false => None,
         };
-        let mut places = vec![None; table.columns.len()];
-        let mut selected = Vec::new();
-        for (index, plan) in table.columns.iter().enumerate() {
-            let name = &table.table.columns[index].column.name;
-            let needed = table.plan.value_columns().contains(&index)
-                || table.plan.key_cells().iter().any(|cell| cell.column == index);
-            let there = described.as_ref().is_none_or(|names| names.iter().any(|there| **there == **name));
-            if needed && there {
-                places[index] = Some(selected.len());
-                let cast = if plan.select_as_text() { "::text" } else { "" };
-                selected.push(format!("{}{cast}", identifier(name)));
-            }
-        }
+        let there =
+            |name: &str| described.as_ref().is_none_or(|names| names.iter().any(|there| there == name));
+        let (places, selected) = selection(&table, there);
         let copy = format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT binary)", selected.join(", "));
         info!(table = %id, "Exporting data with statement {copy}");
         Ok(Self { table, places, copy })
     }
+}
+
+/// What to select of a table: for each of its columns the place in the rows, `None` when it is not read; and the columns
+/// as expressions of SQL.
+pub fn selection(table: &CapturedTable, there: impl Fn(&str) -> bool) -> (Vec<Option<usize>>, Vec<String>) {
+    let mut places = vec![None; table.columns.len()];
+    let mut selected = Vec::new();
+    for (index, plan) in table.columns.iter().enumerate() {
+        let name = &table.table.columns[index].column.name;
+        let needed = table.plan.value_columns().contains(&index)
+            || table.plan.key_cells().iter().any(|cell| cell.column == index);
+        if needed && there(name) {
+            places[index] = Some(selected.len());
+            let cast = if plan.select_as_text() { "::text" } else { "" };
+            selected.push(format!("{}{cast}", identifier(name)));
+        }
+    }
+    (places, selected)
+}
+
+/// The tables that a signal asks for, in Debezium's order.
+async fn tables_asked_for(
+    settings: &Settings,
+    sql: &SqlSession,
+    request: &SnapshotRequest,
+) -> Result<Vec<TableId>> {
+    let mut patterns = Vec::with_capacity(request.tables.len());
+    for entry in &request.tables {
+        patterns.push(Patterns::list(entry).map_err(|error| Error::record(error.to_string()))?);
+    }
+    let asked_for = |id: &TableId| {
+        let (name, quoted) = (id.to_string(), qualified(id));
+        patterns.iter().any(|pattern| pattern.matches(&name) || pattern.matches(&quoted))
+    };
+    let mut ids = all_tables(&sql.client).await.map_err(cause)?;
+    ids.retain(|id| settings.captures(id) && asked_for(id));
+    Ok(in_order(settings, ids))
 }
 
 /// The tables to read, in Debezium's order.
@@ -413,7 +488,12 @@ async fn tables_to_read(settings: &Settings, sql: &SqlSession) -> Result<Vec<Tab
         settings.captures(id) && chosen && signal_table != Some(&*name)
     };
     ids.retain(included);
-    let Some(entries) = &settings.config.keys.relational_events.table_include_list else { return Ok(ids) };
+    Ok(in_order(settings, ids))
+}
+
+/// Tables in the order of the expressions of `table.include.list`.
+fn in_order(settings: &Settings, ids: Vec<TableId>) -> Vec<TableId> {
+    let Some(entries) = &settings.config.keys.relational_events.table_include_list else { return ids };
     let mut ordered = Vec::with_capacity(ids.len());
     for entry in entries {
         let Ok(pattern) = Patterns::list(entry) else { continue };
@@ -423,7 +503,7 @@ async fn tables_to_read(settings: &Settings, sql: &SqlSession) -> Result<Vec<Tab
             }
         }
     }
-    Ok(ordered)
+    ordered
 }
 
 /// Reads tables one after the other on a session.
@@ -462,7 +542,7 @@ impl Reader {
 }
 
 /// Takes the next row off the frames: its fields, behind their count.
-fn next_row(frames: &mut Bytes) -> Option<Result<Bytes>> {
+pub fn next_row(frames: &mut Bytes) -> Option<Result<Bytes>> {
     let broken = || Some(Err(Error::fatal("the data of COPY are broken")));
     loop {
         let length = u32::from_be_bytes(frames.get(1..5)?.try_into().ok()?) as usize + 1;
@@ -489,7 +569,7 @@ fn next_row(frames: &mut Bytes) -> Option<Result<Bytes>> {
 }
 
 /// Finds where the fields of a row are.
-fn split(row: &Bytes, fields: &mut Vec<Option<(usize, usize)>>) -> Option<()> {
+pub fn split(row: &Bytes, fields: &mut Vec<Option<(usize, usize)>>) -> Option<()> {
     fields.clear();
     let count = row.get(..2)?.get_i16();
     let mut place = 2;

@@ -214,7 +214,7 @@ async fn stream(
         None => replication_session(&settings).await?,
     };
     let wal = begin(&settings, session, server_version, lsn).await?;
-    let mut stream = Stream::new(settings.clone(), columns, wal, sql, types, start);
+    let mut stream = Stream::new(settings.clone(), columns, wal, sql, types, start)?;
     if stream.is_searching() {
         stream.search().await?;
         stream.stop_first_pass().await;

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use raccord_cdc::{Operation, SnapshotMarker, TableId, TransactionRecords};
 use raccord_data::{Text, Value};
 use raccord_plugin::{Error, Result, SourceBatch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::captured::CapturedTable;
 use crate::catalog::{CatalogTable, TypeRegistry, read_table, schema_of};
@@ -30,6 +30,7 @@ use crate::emit::{Change, Emitter, Place, now};
 use crate::heartbeat::Heartbeat;
 use crate::messages::MessageRecords;
 use crate::offset::{MessageType, OffsetState, Positions};
+use crate::on_demand::{OnDemand, Output};
 use crate::pgoutput::{Message, Relation, decode};
 use crate::settings::Settings;
 use crate::transactions::Transactions;
@@ -73,6 +74,7 @@ pub struct Stream {
     messages: MessageRecords,
     transactions: Option<Transactions>,
     heartbeat: Option<Heartbeat>,
+    on_demand: OnDemand,
     /// Whether anything was received: before that, nothing is confirmed.
     received: bool,
     /// Messages since the last record, to warn about a log that grows.
@@ -91,6 +93,8 @@ enum Step {
     Done,
     /// It says what a table looks like: the catalog has to be asked.
     Relation(Relation),
+    /// It is a row of the signal table, by its oid.
+    Signal(u32, Change),
     /// It is the one that the first pass looked for.
     Found,
 }
@@ -122,14 +126,18 @@ impl Stream {
     }
 
     /// A stream that has begun at the position of `start`.
+    ///
+    /// # Errors
+    /// When the position has an incremental snapshot that cannot be read.
     pub fn new(
         settings: Arc<Settings>,
         columns: Arc<ColumnSettings>,
         wal: WalStream,
         sql: SqlSession,
         types: TypeRegistry,
-        start: Start,
-    ) -> Self {
+        mut start: Start,
+    ) -> Result<Self> {
+        let on_demand = OnDemand::new(&settings, &columns, &mut start.state)?;
         let locator = start.search.then(|| {
             info!(lsn = %start.lsn, "Searching for WAL resume position");
             WalPositionLocator::new(start.state.lsn_commit, start.lsn, start.state.message_type)
@@ -139,7 +147,7 @@ impl Stream {
             let records = TransactionRecords::new(plans.naming.transaction_topic(), plans.schema_names);
             Transactions::new(records, &start.state)
         });
-        Self {
+        Ok(Self {
             emitter: Emitter::new(settings.clone()),
             messages: MessageRecords::new(
                 settings.config.topic_prefix(),
@@ -161,9 +169,10 @@ impl Stream {
             transaction: None,
             in_transaction: false,
             locator,
+            on_demand,
             received: false,
             unsent: 0,
-        }
+        })
     }
 
     /// Whether the first pass is still on: then [`search`](Self::search) is to be called.
@@ -187,7 +196,7 @@ impl Stream {
                     return Ok(());
                 }
             }
-            self.refill().await?;
+            refill(&mut self.wal, &mut self.frames).await?;
         }
     }
 
@@ -230,17 +239,37 @@ impl Stream {
     /// What ended the stream, or a message that cannot be processed.
     pub async fn poll(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
         loop {
-            while let Some((frame, length)) = self.frames.peek() {
+            while !self.on_demand.is_busy()
+                && let Some((frame, length)) = self.frames.peek()
+            {
                 if batch.is_full() {
                     return Ok(());
+                }
+                let (Frame::Wal(lsn, _) | Frame::Keepalive(lsn)) = frame else {
+                    self.frames.advance(length);
+                    continue;
+                };
+                if self.on_demand.has_reached(lsn) {
+                    self.with_output(positions, batch, |on_demand, mut out| on_demand.close_window(&mut out));
+                    continue;
                 }
                 match frame {
                     Frame::Wal(lsn, data) => {
                         let next_lsn = self.frames.position_behind(length);
-                        if let Step::Relation(relation) =
-                            self.process(lsn, data, next_lsn, positions, batch)?
-                        {
-                            self.learn(relation).await?;
+                        match self.process(lsn, data, next_lsn, positions, batch)? {
+                            Step::Relation(relation) => self.learn(relation).await?,
+                            Step::Signal(relation, change) => {
+                                let table = self.relations.get(&relation).cloned().flatten();
+                                let act = |on_demand: &mut OnDemand, mut out: Output<'_>| {
+                                    on_demand.row(table.as_ref(), &change, &mut out)
+                                };
+                                if !self.with_output(positions, batch, act) {
+                                    // The same message again, when that is done.
+                                    continue;
+                                }
+                                self.row(lsn, next_lsn, relation, &change, positions, batch)?;
+                            }
+                            Step::Done | Step::Found => {}
                         }
                     }
                     Frame::Keepalive(lsn) => self.quiet(lsn, positions, batch),
@@ -248,22 +277,73 @@ impl Stream {
                 }
                 self.frames.advance(length);
             }
+            if self.on_demand.is_busy() {
+                if !batch.is_empty() {
+                    return Ok(());
+                }
+                self.work(positions, batch).await?;
+                continue;
+            }
             let more = self.wal.as_mut().map(WalStream::try_next).transpose().map_err(cause)?.flatten();
             match more {
                 Some(chunk) => self.frames.refill(chunk),
                 None if batch.is_empty() && !batch.is_advanced() => self.wait(positions, batch).await?,
                 None => return Ok(()),
             }
+            if self.on_demand.listens() {
+                self.with_output(positions, batch, |on_demand, mut out| on_demand.take_signals(&mut out));
+            }
+        }
+    }
+
+    /// Lends what records are made with.
+    fn with_output<T>(
+        &mut self,
+        positions: &mut Positions,
+        batch: &mut SourceBatch,
+        run: impl FnOnce(&mut OnDemand, Output<'_>) -> T,
+    ) -> T {
+        let Self { emitter, state, on_demand, .. } = self;
+        run(on_demand, Output { emitter, state, positions, batch })
+    }
+
+    /// Goes on with what signals have asked for, for which the stream waits.
+    async fn work(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+        let Self { emitter, state, on_demand, .. } = self;
+        let over = on_demand.work(&mut Output { emitter, state, positions, batch }).await?;
+        for event in self.on_demand.take_events() {
+            debug!(?event, "incremental snapshot");
+        }
+        match &mut self.heartbeat {
+            Some(heartbeat) if over => heartbeat.beat(positions.ticket(&self.state), batch),
+            _ => Ok(()),
         }
     }
 
     /// Waits for frames, or for a heartbeat that is due.
     async fn wait(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
-        let Some(heartbeat) = &self.heartbeat else { return self.refill().await };
-        match tokio::time::timeout_at(heartbeat.due(), self.refill()).await {
-            Ok(refilled) => refilled,
-            Err(_) => self.beat(positions, batch),
+        let asks_at = self.on_demand.asks_at();
+        let beats_at = self.heartbeat.as_ref().map(Heartbeat::due);
+        let due = beats_at.into_iter().chain(asks_at).min();
+        if due.is_none() && !self.on_demand.listens() {
+            return refill(&mut self.wal, &mut self.frames).await;
         }
+        let signal = tokio::select! {
+            refilled = refill(&mut self.wal, &mut self.frames) => return refilled,
+            signal = self.on_demand.next_signal() => Some(signal),
+            () = until(due) => None,
+        };
+        if let Some(signal) = signal {
+            self.with_output(positions, batch, |on_demand, mut out| on_demand.act(signal, &mut out));
+            return Ok(());
+        }
+        if let (Some(asks_at), Some(wal)) = (asks_at, &self.wal)
+            && asks_at <= tokio::time::Instant::now()
+        {
+            wal.ask();
+            self.on_demand.asked();
+        }
+        self.beat(positions, batch)
     }
 
     /// Puts a heartbeat into the batch if one is due.
@@ -274,16 +354,6 @@ impl Stream {
             }
             _ => Ok(()),
         }
-    }
-
-    async fn refill(&mut self) -> Result<()> {
-        let chunk = match &mut self.wal {
-            Some(wal) => wal.next().await.map_err(cause)?,
-            None => None,
-        };
-        let ended = || Error::retriable("the stream ended").class("java.io.IOException");
-        self.frames.refill(chunk.ok_or_else(ended)?);
-        Ok(())
     }
 
     /// The server has come far without a captured change: moves the stored position on, so that it may remove the log.
@@ -381,30 +451,13 @@ impl Stream {
             }
             Message::Relation(relation) => return Ok(Step::Relation(relation)),
             Message::Insert { relation, new } => {
-                self.row(
-                    lsn,
-                    next_lsn,
-                    MessageType::Insert,
-                    relation,
-                    &Change::Insert(new),
-                    positions,
-                    batch,
-                )?;
+                return self.change(lsn, next_lsn, relation, Change::Insert(new), positions, batch);
             }
             Message::Update { relation, old, new } => {
-                let change = Change::Update(old, new);
-                self.row(lsn, next_lsn, MessageType::Update, relation, &change, positions, batch)?;
+                return self.change(lsn, next_lsn, relation, Change::Update(old, new), positions, batch);
             }
             Message::Delete { relation, old } => {
-                self.row(
-                    lsn,
-                    next_lsn,
-                    MessageType::Delete,
-                    relation,
-                    &Change::Delete(old),
-                    positions,
-                    batch,
-                )?;
+                return self.change(lsn, next_lsn, relation, Change::Delete(old), positions, batch);
             }
             Message::Truncate { relations } => self.truncate(lsn, &relations, positions, batch),
             Message::Logical { transactional, prefix, content, .. } => {
@@ -427,25 +480,43 @@ impl Stream {
         self.state.snapshot = None;
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one message and where it goes")]
+    fn change(
+        &mut self,
+        lsn: Lsn,
+        next_lsn: Option<Lsn>,
+        relation: u32,
+        change: Change,
+        positions: &mut Positions,
+        batch: &mut SourceBatch,
+    ) -> Result<Step> {
+        self.completed = Some(lsn);
+        self.reached(lsn, change.kind());
+        if self.on_demand.is_signal(relation) {
+            return Ok(Step::Signal(relation, change));
+        }
+        self.row(lsn, next_lsn, relation, &change, positions, batch)?;
+        Ok(Step::Done)
+    }
+
     fn row(
         &mut self,
         lsn: Lsn,
         next_lsn: Option<Lsn>,
-        kind: MessageType,
         relation: u32,
         change: &Change,
         positions: &mut Positions,
         batch: &mut SourceBatch,
     ) -> Result<()> {
-        self.completed = Some(lsn);
-        self.reached(lsn, kind);
         let Some(Some(table)) = self.relations.get(&relation) else {
             self.filtered();
             return Ok(());
         };
         let place = Place { state: &mut self.state, positions, continues: next_lsn == Some(lsn) };
+        let before = batch.len();
         let emitted = self.emitter.change(table, change, place, self.transactions.as_mut(), batch);
+        if self.on_demand.watches(table, self.transaction.map(|transaction| transaction.id)) {
+            self.on_demand.deduplicate(&batch.records()[before..]);
+        }
         let emitted = match emitted {
             Ok(emitted) => emitted,
             Err(error) => {
@@ -542,10 +613,29 @@ impl Stream {
         if table.key.is_empty() {
             warn!(table = %id, "the table has neither primary key nor unique index: its records have no key");
         }
+        self.on_demand.learn(relation.id, &id);
         let captured = CapturedTable::new(table, &self.types, &self.settings, &self.columns);
         self.relations.insert(relation.id, Some(captured));
         Ok(())
     }
+}
+
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for frames. Cancel-safe.
+async fn refill(wal: &mut Option<WalStream>, frames: &mut Frames) -> Result<()> {
+    let chunk = match wal {
+        Some(wal) => wal.next().await.map_err(cause)?,
+        None => None,
+    };
+    let ended = || Error::retriable("the stream ended").class("java.io.IOException");
+    frames.refill(chunk.ok_or_else(ended)?);
+    Ok(())
 }
 
 /// Runs START_REPLICATION.

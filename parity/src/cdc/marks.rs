@@ -63,8 +63,10 @@ static TRIPLES: LazyLock<Regex> = LazyLock::new(|| {
         r#""ts_ms":(\d+)(?:,"snapshot":[^,]*,"db":[^,]*,"sequence":(?:null|"[^\]]*\]"))?,"ts_us":(\d+),"ts_ns":(\d+)"#,
     )
 });
-static UUIDS: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"("id":")[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(",)"#));
+static UUIDS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"("id":")[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}("[,}]|-open"|-close")"#)
+});
+static WINDOWS: LazyLock<Regex> = LazyLock::new(|| regex(r#"(WindowTimestamp\\?": \\?")[0-9TZ:.-]+"#));
 
 impl Ranks {
     /// Notes the numbers of a payload.
@@ -97,6 +99,7 @@ impl Ranks {
             text = place.regex.replace_all(&text, replace).into_owned();
         }
         let text = TIMES.replace_all(&text, "$1<time>").into_owned();
+        let text = WINDOWS.replace_all(&text, "$1<time>");
         UUIDS.replace_all(&text, "$1<uuid>$2").into_owned()
     }
 
@@ -134,6 +137,11 @@ mod tests {
         assert_eq!(
             ranks.mark(payload),
             r#"{"source":{"ts_ms":<time>,"snapshot":"false","db":"x","sequence":"[\"<lsn0>\",\"<lsn2>\"]","ts_us":<time>,"ts_ns":<time>,"txId":<tx0>,"lsn":<lsn2>,"xmin":null},"transaction":{"id":"<tx0>:<lsn2>"},"op":"c","ts_ms":<time>,"ts_us":<time>,"ts_ns":<time>}"#
+        );
+        let watermark = r#"{"id":"0f3c5ee6-8bd4-4d36-a3a5-3a1f12b3cc05-open","data":"{\"openWindowTimestamp\": \"2024-01-01T00:00:00.5Z\"}"}"#;
+        assert_eq!(
+            ranks.mark(watermark),
+            r#"{"id":"<uuid>-open","data":"{\"openWindowTimestamp\": \"<time>\"}"}"#
         );
         let wrong = r#"{"ts_ms":5,"ts_us":6001,"ts_ns":6001000}"#;
         assert!(ranks.mark(wrong).starts_with("TIMES DISAGREE"));

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::scenarios_dir;
+use crate::scenario::{CreateTopic, Produce, scenarios_dir};
 
 /// A scenario of the suite `cdc`.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,7 +26,8 @@ pub struct CdcScenario {
     pub name: String,
     /// What it is about.
     pub about: String,
-    /// The connector's config besides what every one has; null takes a key out.
+    /// The connector's config besides what every one has; null takes a key out. `{scratch}` in a value stands for a
+    /// folder of the side's own, `{bootstrap}` for its broker.
     #[serde(default)]
     pub config: IndexMap<String, Option<String>>,
     /// The steps in order. The last wait comes by itself.
@@ -52,6 +53,17 @@ pub enum CdcStep {
     Settle {},
     /// Stops the connector and starts it again.
     Restart {},
+    /// Appends lines to a file of the side's own; configs name its folder as `{scratch}`.
+    Append {
+        /// The file's name.
+        file: String,
+        /// The lines.
+        lines: Vec<String>,
+    },
+    /// Makes a topic.
+    Topic(CreateTopic),
+    /// Writes records.
+    Produce(Produce),
 }
 
 /// What one side did.

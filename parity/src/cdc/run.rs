@@ -1,5 +1,7 @@
 //! Carries out scenarios on one side.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,7 +43,14 @@ pub fn run_all(
     let worker = Worker::start(worker, "cdc", &scratch.path().join("worker"), &mut names)?;
     let kafka = Kafka::new(&broker.bootstrap);
     for scenario in scenarios {
-        let side = Side { postgres: &postgres, worker: &worker, kafka: &kafka, scenario };
+        let side = Side {
+            postgres: &postgres,
+            worker: &worker,
+            kafka: &kafka,
+            bootstrap: &broker.bootstrap,
+            scratch: scratch.path(),
+            scenario,
+        };
         let outcome = side.run();
         let _ = side.request("DELETE", "", None);
         let _ = postgres.drop_slots(&side.database());
@@ -54,6 +63,8 @@ struct Side<'a> {
     postgres: &'a Postgres,
     worker: &'a Worker,
     kafka: &'a Kafka,
+    bootstrap: &'a str,
+    scratch: &'a Path,
     scenario: &'a CdcScenario,
 }
 
@@ -86,6 +97,14 @@ impl Side<'_> {
                 self.settle()
             }
             CdcStep::Settle {} => self.settle(),
+            CdcStep::Append { file, lines } => {
+                let mut file = OpenOptions::new().create(true).append(true).open(self.scratch.join(file))?;
+                Ok(file.write_all(format!("{}\n", lines.join("\n")).as_bytes())?)
+            }
+            CdcStep::Topic(topic) => self.kafka.create_topic(topic),
+            CdcStep::Produce(produce) => {
+                self.kafka.produce(&produce.topic, &produce.records, &Names::default())
+            }
             CdcStep::Restart {} => {
                 self.request("PUT", "/stop", None)?;
                 self.wait("the slot is free", |side| Ok(side.slot_is_active()? == Some(false)))?;
@@ -113,7 +132,7 @@ impl Side<'_> {
         ]);
         for (key, value) in &self.scenario.config {
             match value {
-                Some(value) => config.insert(key, value.clone()),
+                Some(value) => config.insert(key, self.filled(value)),
                 None => config.shift_remove(key.as_str()),
             };
         }
@@ -122,6 +141,10 @@ impl Side<'_> {
             (200..300, _) => Ok(()),
             (status, body) => bail!("PUT config: {status} {body}"),
         }
+    }
+
+    fn filled(&self, value: &str) -> String {
+        value.replace("{scratch}", &self.scratch.display().to_string()).replace("{bootstrap}", self.bootstrap)
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {

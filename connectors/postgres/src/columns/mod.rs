@@ -35,6 +35,7 @@ use raccord_plugin::{Error, Result};
 
 pub use kind::{Kind, Origin};
 pub use settings::{BinaryMode, ColumnSettings, TimePrecision};
+pub(crate) use temporal::{Bounded, date_text, timestamp_text};
 
 use crate::catalog::{CatalogColumn, TypeRegistry};
 

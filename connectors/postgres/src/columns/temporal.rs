@@ -59,6 +59,11 @@ impl Moment {
         }
     }
 
+    /// Whole seconds since the epoch, and microseconds of the second.
+    pub fn parts(self) -> (i64, i64) {
+        (self.seconds, self.micros)
+    }
+
     fn moved_by(self, days: i64) -> Self {
         Self { seconds: self.seconds + days * SECONDS_PER_DAY, ..self }
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -54,6 +54,7 @@ pub struct Chunk {
 pub struct WalStream {
     chunks: mpsc::Receiver<Result<Chunk, WireError>>,
     confirmed: watch::Sender<Lsn>,
+    questions: Arc<Notify>,
     reader: AbortOnDropHandle<()>,
 }
 
@@ -61,18 +62,20 @@ impl WalStream {
     pub(super) fn spawn(socket: Socket, buffer: BytesMut, settings: ReaderSettings) -> Self {
         let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
         let (confirmed, confirmations) = watch::channel(Lsn(0));
+        let questions = Arc::<Notify>::default();
         let budget_permits = (settings.budget_bytes / PERMIT_BYTES).max(1);
         let reader = Reader {
             socket,
             buffer,
             sender,
             confirmations,
+            questions: Arc::clone(&questions),
             budget: Arc::new(Semaphore::new(budget_permits)),
             budget_permits,
             received: Lsn(0),
         };
         let reader = AbortOnDropHandle::new(tokio::spawn(reader.run(settings.status_interval)));
-        Self { chunks, confirmed, reader }
+        Self { chunks, confirmed, questions, reader }
     }
 
     /// Waits for frames; `None` when the stream is over, which is told by an error before. Cancel-safe.
@@ -104,9 +107,14 @@ impl WalStream {
 }
 
 impl WalStream {
+    /// Asks the server for a keepalive, which says how far it has come.
+    pub fn ask(&self) {
+        self.questions.notify_one();
+    }
+
     /// Tells the server what was confirmed last, and ends the session.
     pub async fn close(self) {
-        let Self { chunks, confirmed, mut reader } = self;
+        let Self { chunks, confirmed, mut reader, .. } = self;
         drop((chunks, confirmed));
         if tokio::time::timeout(CLOSE_TIMEOUT, &mut reader).await.is_err() {
             reader.abort();
@@ -119,6 +127,7 @@ struct Reader {
     buffer: BytesMut,
     sender: mpsc::Sender<Result<Chunk, WireError>>,
     confirmations: watch::Receiver<Lsn>,
+    questions: Arc<Notify>,
     budget: Arc<Semaphore>,
     budget_permits: usize,
     /// The furthest position that the server has told of.
@@ -147,10 +156,12 @@ impl Reader {
         let mut status = tokio::time::interval(status_interval.max(Duration::from_millis(1)));
         status.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut waiting: Option<Bytes> = self.take_frames().await?;
+        let questions = Arc::clone(&self.questions);
         loop {
             let wanted = waiting.as_ref().map(|frames| self.permits(frames.len()));
             tokio::select! {
                 _ = status.tick() => self.report().await?,
+                () = questions.notified() => self.report_and(true).await?,
                 changed = self.confirmations.changed() => {
                     self.report().await?;
                     if changed.is_err() {
@@ -243,6 +254,11 @@ impl Reader {
 
     /// A standby status update: how far we have read, and what need not be kept for us.
     async fn report(&mut self) -> Result<(), WireError> {
+        self.report_and(false).await
+    }
+
+    /// The same, and whether the server is to answer.
+    async fn report_and(&mut self, asks: bool) -> Result<(), WireError> {
         let confirmed = *self.confirmations.borrow_and_update();
         let mut message = BytesMut::with_capacity(39);
         message.put_u8(b'd');
@@ -252,7 +268,7 @@ impl Reader {
         message.put_u64(confirmed.0);
         message.put_u64(confirmed.0);
         message.put_i64(postgres_now_us());
-        message.put_u8(0);
+        message.put_u8(u8::from(asks));
         Ok(self.socket.write_all(&message).await?)
     }
 }
