@@ -1,9 +1,10 @@
 //! Two recordings, record by record.
 
-use super::{CdcRecord, CdcRecording};
+use super::{CdcRecord, CdcRecording, positions};
 
 /// The differences between what the real connector did and what ours did; empty when there are none.
 pub fn differences(expected: &CdcRecording, actual: &CdcRecording) -> Vec<String> {
+    let (expected, actual) = (&positions::apart(expected), &positions::apart(actual));
     let mut found = Vec::new();
     let name = &expected.scenario;
     let mut say = |place: &str, expected: &str, actual: &str| {

@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod marks;
+pub mod positions;
 pub mod postgres;
 pub mod run;
 

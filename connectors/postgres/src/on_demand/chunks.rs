@@ -11,13 +11,13 @@ use bytes::Bytes;
 use raccord_cdc::incremental::{Bounds, Collection, Context, KeyColumn, condition, expand};
 use raccord_cdc::java_objects::JavaObject;
 use raccord_cdc::{ScanStatus, SignalRecord, SnapshotEvent, SnapshotEventKind, SnapshotRequest, TableId};
-use raccord_data::Struct;
+use raccord_data::{Struct, java_order};
 use raccord_plugin::{Error, ErrorKind, Result};
 use tracing::{debug, error, info, warn};
 
 use super::keys;
 use crate::captured::CapturedTable;
-use crate::catalog::{CatalogTable, TypeRegistry, all_tables, read_table};
+use crate::catalog::{TypeRegistry, all_tables, read_table};
 use crate::classify::{cause, with_cause};
 use crate::columns::ColumnSettings;
 use crate::settings::Settings;
@@ -89,8 +89,6 @@ pub struct ChunkReader {
     sessions: Option<Sessions>,
     /// The table at hand, as it was when the last chunk was read.
     table: Option<Arc<CapturedTable>>,
-    /// With `incremental.snapshot.allow.schema.changes`: the columns that a window has looked at.
-    verified: Option<CatalogTable>,
 }
 
 struct Sessions {
@@ -134,7 +132,7 @@ struct ChunkKey {
 impl ChunkReader {
     /// Reads nothing yet.
     pub fn new(settings: Arc<Settings>, columns: Arc<ColumnSettings>) -> Self {
-        Self { settings, columns, sessions: None, table: None, verified: None }
+        Self { settings, columns, sessions: None, table: None }
     }
 
     /// Takes up a request, if there is one, and reads the next chunk. What the server refuses is warned of, and then the
@@ -182,17 +180,16 @@ impl ChunkReader {
         let mut chunk = None;
         while let Some(collection) = context.current().cloned() {
             match self.chunk(&collection, context).await {
-                Ok(Some(read)) if read.rows.is_empty() => {
+                Ok(read) if read.rows.is_empty() => {
                     let id = &collection.id;
                     info!("No data returned by the query, incremental snapshotting of table '{id}' finished");
                     completed(context, id, ScanStatus::Succeeded, events);
                 }
-                Ok(Some(read)) => {
+                Ok(read) => {
                     events.push(context.event(in_progress(&collection, context)));
                     chunk = Some(read);
                     break;
                 }
-                Ok(None) => break,
                 Err(Unreadable::Skipped(status)) => completed(context, &collection.id, status, events),
                 Err(Unreadable::Failed(error)) => return Err(error),
             }
@@ -218,12 +215,16 @@ impl ChunkReader {
         Ok(self.sessions.insert(sessions))
     }
 
-    /// The names of all captured tables.
+    /// The names of all captured tables, in the order in which Debezium's set of them gives them.
     async fn known_tables(&mut self) -> Result<Vec<String>> {
         let settings = Arc::clone(&self.settings);
         let sessions = self.sessions().await?;
         let tables = all_tables(&sessions.sql.client).await.map_err(cause)?;
-        Ok(tables.iter().filter(|table| settings.captures(table)).map(ToString::to_string).collect())
+        let mut names: Vec<String> =
+            tables.iter().filter(|table| settings.captures(table)).map(ToString::to_string).collect();
+        let slots = (names.len() * 4 / 3 + 1).max(16);
+        java_order::sort_with_capacity(&mut names, |name| name, slots);
+        Ok(names)
     }
 
     /// Takes tables out of the snapshot that are to be read no further.
@@ -306,20 +307,10 @@ impl ChunkReader {
         rows.query(&statement).await.map(|_| None).map_err(failed)
     }
 
-    /// Reads the next rows of a table; `None` when this window only looks at its columns.
-    async fn chunk(
-        &mut self,
-        collection: &Collection,
-        context: &mut Context,
-    ) -> Result<Option<Chunk>, Unreadable> {
+    /// Reads the next rows of a table.
+    async fn chunk(&mut self, collection: &Collection, context: &mut Context) -> Result<Chunk, Unreadable> {
         let table = self.table(&collection.id).await?;
         let key = chunk_key(&table, collection)?;
-        if self.settings.config.unlisted.incremental_snapshot_allow_schema_changes
-            && self.verified.as_ref() != Some(&table.table)
-        {
-            self.verified = Some(table.table.clone());
-            return Ok(None);
-        }
         if context.maximum().is_none() {
             let maximum = self.maximum(&table, &key, collection).await?;
             info!("Incremental snapshot for table '{}' begins", collection.id);
@@ -329,7 +320,7 @@ impl ChunkReader {
         if let Some((_, last)) = rows.last() {
             context.chunk_read(last.chunk_key.to_vec(), rows.len() as u64);
         }
-        Ok(Some(Chunk { table, rows }))
+        Ok(Chunk { table, rows })
     }
 
     /// The table as it is now: compiled anew when its columns have changed.

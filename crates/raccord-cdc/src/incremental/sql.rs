@@ -84,7 +84,7 @@ mod tests {
             &[Some("8"), Some("9")],
             "ROW(a, b) > ROW(1, 2) AND ROW(a, b) <= ROW(8, 9)",
         );
-        check(&[column("a", true)], &[Some("1")], &[None], "((a > 1 OR a IS NULL)) AND NOT ((1 = 0))");
+        check(&[column("a", true)], &[Some("1")], &[None], "(((a > 1 OR a IS NULL))) AND NOT ((1 = 0))");
         check(
             &[column("a", false), column("b", true)],
             &[Some("1"), None],
