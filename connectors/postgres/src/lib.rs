@@ -16,6 +16,7 @@ mod messages;
 mod offset;
 mod on_demand;
 pub mod pgoutput;
+mod replication;
 mod settings;
 mod setup;
 mod snapshot;

@@ -9,6 +9,7 @@ use crate::catalog::TypeRegistry;
 use crate::classify::{cannot_connect, cannot_start, cause, debezium, interrupted, with_cause};
 use crate::columns::ColumnSettings;
 use crate::offset::OffsetState;
+use crate::replication;
 use crate::settings::Settings;
 use crate::setup::{self, NewSlot, Slot};
 use crate::snapshot::Snapshot;
@@ -234,7 +235,7 @@ async fn begin(settings: &Settings, session: Session, server_version: u32, lsn: 
     let mut session = session;
     let mut tries = 0;
     loop {
-        let error = match Stream::begin(settings, session, server_version, lsn).await {
+        let error = match replication::begin(settings, session, server_version, lsn).await {
             Ok(wal) => return Ok(wal),
             Err(error) => error,
         };

@@ -36,9 +36,9 @@ use crate::settings::Settings;
 use crate::transactions::Transactions;
 use crate::wal_position::{Kind, WalPositionLocator};
 use crate::wire::frames::{Frame, Frames};
-use crate::wire::reader::{POSTGRES_EPOCH_S, ReaderSettings};
+use crate::wire::reader::POSTGRES_EPOCH_S;
 use crate::wire::sql::SqlSession;
-use crate::wire::{Lsn, Session, WalStream};
+use crate::wire::{Lsn, WalStream};
 
 /// The name under which transaction metadata count logical messages.
 const MESSAGES: &str = "LOGICAL_DECODING_MESSAGE";
@@ -46,8 +46,6 @@ const MESSAGES: &str = "LOGICAL_DECODING_MESSAGE";
 const QUIET_BYTES: u64 = 16 * 1024 * 1024;
 /// About how many bytes a record has besides its cells.
 const RECORD_BYTES: usize = 256;
-/// How many bytes of the stream may be read and not taken yet.
-const BUDGET_BYTES: usize = 8 * 1024 * 1024;
 /// The name by which the server knows the session that asks for tables.
 pub const GENERAL_APPLICATION: &str = "Debezium General";
 
@@ -112,19 +110,6 @@ pub struct Start {
 }
 
 impl Stream {
-    /// Runs START_REPLICATION.
-    ///
-    /// # Errors
-    /// What the server or the network says.
-    pub async fn begin(
-        settings: &Settings,
-        session: Session,
-        server_version: u32,
-        lsn: Lsn,
-    ) -> Result<WalStream> {
-        begin(settings, session, server_version, lsn).await
-    }
-
     /// A stream that has begun at the position of `start`.
     ///
     /// # Errors
@@ -636,43 +621,4 @@ async fn refill(wal: &mut Option<WalStream>, frames: &mut Frames) -> Result<()> 
     let ended = || Error::retriable("the stream ended").class("java.io.IOException");
     frames.refill(chunk.ok_or_else(ended)?);
     Ok(())
-}
-
-/// Runs START_REPLICATION.
-async fn begin(settings: &Settings, session: Session, server_version: u32, lsn: Lsn) -> Result<WalStream> {
-    let command = start_command(settings, server_version, lsn);
-    info!("Starting streaming with command {command}");
-    let reader = ReaderSettings { status_interval: settings.status_interval, budget_bytes: BUDGET_BYTES };
-    session.start(&command, reader).await.map_err(|error| {
-        let text = error.to_string();
-        if text.contains("requested WAL segment") && text.contains("has already been removed") {
-            return Error::fatal(
-                "The offset to start reading from has been removed from the database write-ahead log. Create a new \
-                 snapshot and consider setting of PostgreSQL parameter wal_keep_segments = 0.",
-            )
-            .caused_by(cause(error));
-        }
-        cause(error)
-    })
-}
-
-fn start_command(settings: &Settings, server_version: u32, lsn: Lsn) -> String {
-    use crate::setup::{identifier, literal};
-    let keys = &settings.config.keys.postgres;
-    let mut options: Vec<(String, String)> = Vec::new();
-    for parameter in keys.slot_stream_params.as_deref().unwrap_or_default().split(';') {
-        match parameter.split_once('=') {
-            Some((name, value)) if !value.contains('=') => options.push((name.to_owned(), value.to_owned())),
-            _ if parameter.is_empty() => {}
-            _ => warn!("The following STREAM_PARAMS value is invalid: {parameter}"),
-        }
-    }
-    options.push(("proto_version".to_owned(), "1".to_owned()));
-    options.push(("publication_names".to_owned(), keys.publication_name.clone()));
-    if server_version >= 140_000 {
-        options.push(("messages".to_owned(), "true".to_owned()));
-    }
-    let options: Vec<_> =
-        options.iter().map(|(name, value)| format!("{} {}", identifier(name), literal(value))).collect();
-    format!("START_REPLICATION SLOT {} LOGICAL {lsn} ({})", identifier(&keys.slot_name), options.join(", "))
 }
