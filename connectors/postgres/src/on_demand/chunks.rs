@@ -146,6 +146,8 @@ impl ChunkReader {
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Record => {
                 warn!(trace = error.trace(), "The signal may not have been processed");
+                // Rows that lie between no watermarks are not written.
+                context.revert_chunk();
                 (None, None)
             }
             Err(error) => return Err(error),

@@ -294,6 +294,11 @@ impl Context {
         self.rows_scanned += rows;
     }
 
+    /// Forgets a chunk that could not be marked: the next one begins behind the last row that was written.
+    pub fn revert_chunk(&mut self) {
+        self.chunk_end.clone_from(&self.last_sent);
+    }
+
     /// How many rows of the table were read.
     pub fn rows_scanned(&self) -> u64 {
         self.rows_scanned
@@ -360,6 +365,9 @@ mod tests {
         context.set_maximum(vec![JavaObject::Integer(9)]);
         context.chunk_read(vec![JavaObject::Integer(4)], 4);
         context.sent(Arc::from([JavaObject::Integer(3)]));
+        context.chunk_read(vec![JavaObject::Integer(8)], 4);
+        context.revert_chunk();
+        assert_eq!(context.chunk_end(), Some(&[JavaObject::Integer(3)][..]));
         let loaded = Context::load(&offset(&mut context)).unwrap();
         assert_eq!(loaded.chunk_end(), Some(&[JavaObject::Integer(3)][..]));
         assert_eq!(loaded.maximum(), Some(&[JavaObject::Integer(9)][..]));

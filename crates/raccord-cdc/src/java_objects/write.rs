@@ -249,10 +249,10 @@ impl Writer {
     }
 
     fn object(&mut self, object: &JavaObject) {
-        if is_kept(object) {
-            if let Some((_, handle)) = self.kept.iter().find(|(kept, _)| kept == object) {
-                return self.reference(*handle);
-            }
+        if is_kept(object)
+            && let Some((_, handle)) = self.kept.iter().find(|(kept, _)| kept == object)
+        {
+            return self.reference(*handle);
         }
         let handle = match object {
             JavaObject::Null => return self.out.push(TC_NULL),
