@@ -248,8 +248,8 @@ async fn readers_end_up_with_the_table(server: &Server, read_only: bool) {
 fn change_rows(port: u16, database: &str) {
     let statements = "DO $$ BEGIN FOR n IN 1..400 LOOP \
          UPDATE t SET v = n WHERE id = 1 + (n * 7919) % 60; \
-         IF n % 5 = 0 THEN DELETE FROM t WHERE id = 1 + (n * 104729) % 60; END IF; \
-         IF n % 7 = 0 THEN INSERT INTO t VALUES (1 + (n * 15485863) % 60, n) ON CONFLICT DO NOTHING; END IF; \
+         IF n % 5 = 0 THEN DELETE FROM t WHERE id = 1 + (n * 6007) % 60; END IF; \
+         IF n % 7 = 0 THEN INSERT INTO t VALUES (1 + (n * 7907) % 60, n) ON CONFLICT DO NOTHING; END IF; \
          COMMIT; PERFORM pg_sleep(0.001); END LOOP; END $$";
     let output = std::process::Command::new("psql")
         .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"])

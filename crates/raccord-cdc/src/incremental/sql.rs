@@ -25,7 +25,7 @@ pub fn condition(columns: &[KeyColumn], bounds: Bounds<'_>) -> String {
         return format!("{} AND NOT {}", behind(columns, bounds.behind), behind(columns, bounds.up_to));
     }
     let names = columns.iter().map(|column| column.identifier.as_str()).collect::<Vec<_>>().join(", ");
-    let row = |key: &[Option<String>]| key.iter().map(|part| literal(part)).collect::<Vec<_>>().join(", ");
+    let row = |key: &[Option<String>]| key.iter().map(literal).collect::<Vec<_>>().join(", ");
     let (low, high) = (row(bounds.behind), row(bounds.up_to));
     match columns.len() {
         1 => format!("{names} > {low} AND {names} <= {high}"),

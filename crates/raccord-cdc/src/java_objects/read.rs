@@ -108,7 +108,7 @@ fn object(node: &Node) -> Result<JavaObject> {
         "java.lang.Long" => JavaObject::Long(value("value")? as i64),
         "java.lang.Float" => JavaObject::Float(f32::from_bits(value("value")? as u32)),
         "java.lang.Double" => JavaObject::Double(f64::from_bits(value("value")?)),
-        "java.math.BigInteger" => JavaObject::BigInteger(big_integer(&object)?),
+        "java.math.BigInteger" => JavaObject::BigInteger(big_integer(object)?),
         "java.math.BigDecimal" => match object.part("intVal")? {
             Node::Object(unscaled) => {
                 JavaObject::Decimal { unscaled: big_integer(unscaled)?, scale: value("scale")? as i32 }
