@@ -1,5 +1,5 @@
-//! The labs of docs/labs, as they are written there: every `sh` block runs against a quick start, and what it prints is
-//! what the `text` block behind it says.
+//! The labs of docs/labs, as they are written there: every `sh` block runs against a quick start and a PostgreSQL, and
+//! what it prints is what the `text` block behind it says.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use raccord_parity::cdc::postgres::Postgres;
+
 /// A running quick start; killed when dropped.
 struct Quickstart {
     child: Child,
     broker: u16,
     rest: u16,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Quickstart {
@@ -40,7 +42,7 @@ fn start() -> Quickstart {
         .stderr(fs::File::create(folder.path().join("log")).unwrap())
         .spawn()
         .unwrap();
-    let quickstart = Quickstart { child, broker, rest, _folder: folder };
+    let quickstart = Quickstart { child, broker, rest, folder };
     let deadline = Instant::now() + Duration::from_secs(20);
     while std::net::TcpStream::connect(("127.0.0.1", rest)).is_err() {
         assert!(Instant::now() < deadline, "the quick start does not come up");
@@ -98,9 +100,8 @@ fn labs_work_as_written() {
     labs.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     labs.sort();
     assert_eq!(labs.len(), 6, "{labs:?}");
-    // The sixth needs a database beside the quick start.
-    labs.truncate(5);
     let quickstart = start();
+    let database = Postgres::start(quickstart.folder.path()).unwrap();
     let tools = tools();
     // The labs' scratch files are renamed so that two runs on one machine do not meet.
     let scratch = format!("/tmp/raccord-lab-{}", std::process::id());
@@ -114,6 +115,9 @@ fn labs_work_as_written() {
             let output = Command::new("bash")
                 .arg("-c")
                 .arg(format!("{tools}{}", here(&step.commands)))
+                .current_dir(folder.join("../.."))
+                .envs([("PGHOST", "127.0.0.1"), ("PGPORT", &database.port.to_string())])
+                .envs([("PGUSER", "postgres"), ("PGPASSWORD", "postgres"), ("PGDATABASE", "postgres")])
                 .output()
                 .unwrap();
             let printed = String::from_utf8_lossy(&output.stdout);

@@ -26,6 +26,14 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not start; `make setup` installs it.
     pub fn start(log_folder: &Path) -> Result<Postgres> {
+        Self::start_with(log_folder, &[])
+    }
+
+    /// As [`start`](Self::start), with further settings (`name=value`).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(log_folder: &Path, settings: &[&str]) -> Result<Postgres> {
         let programs = newest()?;
         let data = tempfile::Builder::new().prefix("raccord-parity-pg-").tempdir()?;
         std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o700))?;
@@ -49,7 +57,10 @@ impl Postgres {
             "fsync=off",
             "timezone=UTC",
             "autovacuum=off",
-        ] {
+        ]
+        .iter()
+        .chain(settings)
+        {
             server.args(["-c", setting]);
         }
         server.arg("-c").arg(format!("unix_socket_directories={}", data.path().display()));
@@ -110,7 +121,8 @@ impl Postgres {
         check(psql.output().context("cannot run psql: run `make setup`")?, "psql").map(drop)
     }
 
-    fn psql(&self, database: &str) -> Command {
+    /// A client that reads statements from its standard input.
+    pub fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"]);
         psql.args(["-p", &self.port.to_string(), "-d", database])
@@ -125,7 +137,11 @@ impl Postgres {
     }
 }
 
-fn newest() -> Result<PathBuf> {
+/// The folder with the programs of the newest PostgreSQL that is installed.
+///
+/// # Errors
+/// When there is none.
+pub fn newest() -> Result<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = Vec::new();
     if let Ok(entries) = std::fs::read_dir("/usr/lib/postgresql") {
         for entry in entries.flatten() {
