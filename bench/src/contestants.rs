@@ -103,7 +103,7 @@ fn apache_broker(folder: &Path, port: u16) -> Result<Command> {
                  advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\nlog.dirs={}\n\
                  offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
                  transaction.state.log.min.isr=1\nshare.coordinator.state.topic.replication.factor=1\n\
-                 group.initial.rebalance.delay.ms=0\nlog.retention.hours=-1\n",
+                 group.initial.rebalance.delay.ms=0\nlog.retention.hours=-1\nmessage.max.bytes=33554432\n",
                 folder.join("data").display()
             ),
         )?;
@@ -186,6 +186,18 @@ impl Worker {
         let answer = self.http.put(format!("{}/connectors/{name}/config", self.rest)).json(config).send()?;
         if !answer.status().is_success() {
             bail!("PUT connector {name}: {}", answer.text()?);
+        }
+        Ok(())
+    }
+
+    /// Sends a request without a body, such as `PUT connectors/x/stop`.
+    ///
+    /// # Errors
+    /// When the worker does not answer, or answers with an error.
+    pub fn tell(&self, method: &str, path: &str) -> Result<()> {
+        let answer = self.http.request(method.parse()?, format!("{}/{path}", self.rest)).send()?;
+        if !answer.status().is_success() {
+            bail!("{method} {path}: {}", answer.text()?);
         }
         Ok(())
     }

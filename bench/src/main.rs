@@ -5,7 +5,9 @@
 
 mod broker_bench;
 mod contestants;
+mod flow;
 mod measure;
+mod postgres;
 mod report;
 mod soak;
 mod transforms_bench;
@@ -16,10 +18,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
-/// Measures raccord beside Kafka Connect, kcat and Apache Kafka.
+/// Measures raccord beside Kafka Connect, Debezium, kcat and Apache Kafka.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  raccord-bench run\n  raccord-bench run --only source,sink --lines 1000000 --rounds 1\n  raccord-bench soak --lines 10000000 --kills 50"
+    after_help = "Examples:\n  raccord-bench run\n  raccord-bench run --only source,sink --lines 1000000 --rounds 1\n  raccord-bench postgres --only drain,snapshot --rounds 1\n  raccord-bench soak --lines 10000000 --kills 50"
 )]
 struct Arguments {
     /// The raccord binary.
@@ -35,6 +37,8 @@ enum Command {
     Run(RunArguments),
     /// What chains of transforms cost a record, in process.
     Transforms(TransformsArguments),
+    /// Changes and snapshots of a PostgreSQL database, beside Debezium.
+    Postgres(postgres::PostgresArguments),
     /// Kill worker and broker at random while a file flows into a file, and count every line.
     Soak(soak::SoakArguments),
 }
@@ -99,6 +103,7 @@ fn main() -> Result<()> {
             }
             report.finish(&run.results)
         }
+        Command::Postgres(arguments) => postgres::run(&binary, &arguments),
         Command::Soak(soak) => soak::run(&binary, &soak),
         Command::Transforms(_) => unreachable!("it was run above"),
     }

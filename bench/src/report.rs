@@ -51,25 +51,26 @@ impl Report {
             .push(value);
     }
 
-    fn median_of(&self, figure: &str, contestant: &str) -> f64 {
+    /// The median of what was added; not a number when nothing was.
+    pub fn median(&self, figure: &str, contestant: &str) -> f64 {
         self.figures.get(figure).and_then(|by| by.get(contestant)).map_or(f64::NAN, |values| median(values))
     }
 
     /// Demands that the median is at most that.
     pub fn at_most(&mut self, figure: &str, contestant: &str, limit: f64) {
-        let measured = self.median_of(figure, contestant);
+        let measured = self.median(figure, contestant);
         self.bar(figure, contestant, "at most", limit, measured, measured <= limit);
     }
 
     /// Demands that the median is at least that.
     pub fn at_least(&mut self, figure: &str, contestant: &str, limit: f64) {
-        let measured = self.median_of(figure, contestant);
+        let measured = self.median(figure, contestant);
         self.bar(figure, contestant, "at least", limit, measured, measured >= limit);
     }
 
     /// Demands that the median is at least that share of another contestant's.
     pub fn at_least_of(&mut self, figure: &str, contestant: &str, other: &str, share: f64) {
-        let measured = self.median_of(figure, contestant) / self.median_of(figure, other);
+        let measured = self.median(figure, contestant) / self.median(figure, other);
         self.bar(figure, contestant, &format!("of {other}, at least"), share, measured, measured >= share);
     }
 

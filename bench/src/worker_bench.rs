@@ -2,20 +2,16 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use raccord_parity::process::free_port;
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, Producer};
 use serde_json::json;
 
 use crate::contestants::{Broker, Whose, Worker, scratch, write_lines};
-use crate::measure::{cpu_of, memory_mb, reset_peak_memory, run};
+use crate::flow::{Flow, create_topic, fresh_worker};
+use crate::measure::{memory_mb, run};
 use crate::report::Report;
-
-/// How long one flow may take before the run is given up.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 const SOURCE_RATE: &str = "file to topic, records/s";
 const SOURCE_CPU: &str = "file to topic, CPU us/record";
@@ -133,80 +129,4 @@ pub fn sink(binary: &Path, lines: u64, rounds: usize, report: &mut Report) -> Re
     report.at_most(SINK_CPU, "raccord", 1.2);
     report.at_most(SINK_PEAK, "raccord", 60.0);
     Ok(())
-}
-
-/// Asking a broker about a topic on behalf of a producer creates it, with one partition.
-fn create_topic(broker: &Broker, topic: &str) -> Result<()> {
-    let client: BaseProducer = ClientConfig::new().set("bootstrap.servers", &broker.bootstrap).create()?;
-    let watcher = broker.client()?;
-    for _ in 0..100 {
-        client.client().fetch_metadata(Some(topic), Duration::from_secs(10))?;
-        if broker.count(&watcher, topic).is_ok() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    bail!("topic {topic} was not created")
-}
-
-fn fresh_worker(whose: Whose, binary: &Path, folder: &Path, broker: &Broker, group: &str) -> Result<Worker> {
-    Worker::start(whose, binary, &folder.join("workers"), &broker.bootstrap, group, free_port()?, "")
-}
-
-/// A flow under measurement.
-struct Flow {
-    name: String,
-    start: Instant,
-    cpu: Duration,
-}
-
-/// What a flow cost.
-struct Flowed {
-    wall: Duration,
-    cpu: Duration,
-    peak_mb: f64,
-}
-
-impl Flow {
-    fn start(worker: &Worker, name: &str, config: &serde_json::Value) -> Result<Self> {
-        reset_peak_memory(worker.process.pid());
-        let flow = Self { name: name.to_owned(), start: Instant::now(), cpu: cpu_of(worker.process.pid())? };
-        worker.put_connector(name, config)?;
-        Ok(flow)
-    }
-
-    fn first(self, worker: &Worker, begun: impl FnMut() -> Result<bool>) -> Result<Self> {
-        self.wait(worker, begun)?;
-        Ok(Self { start: Instant::now(), ..self })
-    }
-
-    fn until(self, worker: &Worker, done: impl FnMut() -> Result<bool>) -> Result<Flowed> {
-        self.wait(worker, done)?;
-        let wall = self.start.elapsed();
-        let cpu = cpu_of(worker.process.pid())? - self.cpu;
-        Ok(Flowed { wall, cpu, peak_mb: memory_mb(worker.process.pid())?.1 })
-    }
-
-    fn wait(&self, worker: &Worker, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
-        while !done()? {
-            if self.start.elapsed() > PATIENCE {
-                bail!(
-                    "{} did not end: {}\n{}",
-                    self.name,
-                    worker.status(&self.name),
-                    worker.process.log_tail()
-                );
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    }
-}
-
-impl Flowed {
-    fn add(&self, report: &mut Report, whose: Whose, lines: u64, [rate, cpu, peak]: [&str; 3]) {
-        report.add(rate, whose.name(), lines as f64 / self.wall.as_secs_f64());
-        report.add(cpu, whose.name(), self.cpu.as_secs_f64() * 1e6 / lines as f64);
-        report.add(peak, whose.name(), self.peak_mb);
-    }
 }

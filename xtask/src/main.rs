@@ -24,7 +24,7 @@ enum Command {
     Test,
     /// Compare with the real Kafka Connect, live
     Parity(run::Rest),
-    /// The same work by raccord and by its peers; raw results go to bench/results
+    /// The same work by raccord and by its peers (run, transforms, postgres, or all); raw results go to bench/results
     Bench(run::Rest),
     /// Kill worker and broker at random under load and count every line
     Soak(run::Rest),
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     match CommandLine::parse().command {
         Command::Test => checks::test(),
         Command::Parity(rest) => measure::parity(&rest),
-        Command::Bench(rest) => measure::bench("run", &rest),
+        Command::Bench(rest) => measure::benches(&rest),
         Command::Soak(rest) => measure::bench("soak", &rest),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Peers(what) => peers::run(&what),

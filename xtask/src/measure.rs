@@ -42,6 +42,18 @@ fn java_library(program: &str, package: &str, test: &str, folder_variable: &str)
     step(&format!("live parity: {test}"), replay.env(folder_variable, &*folder))
 }
 
+/// The benchmarks: those that the first argument names (`run`, `transforms`, `postgres`), or all of them.
+pub fn benches(rest: &Rest) -> Result<()> {
+    const ALL: [&str; 3] = ["run", "transforms", "postgres"];
+    match rest.arguments.split_first() {
+        Some((first, arguments)) if ALL.contains(&first.as_str()) => {
+            bench(first, &Rest { arguments: arguments.to_vec() })
+        }
+        Some(_) => bench("run", rest),
+        None => ALL.iter().try_for_each(|what| bench(what, rest)),
+    }
+}
+
 /// A command of the benchmark program.
 pub fn bench(what: &str, rest: &Rest) -> Result<()> {
     crate::peers::fetch()?;
