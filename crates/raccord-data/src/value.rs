@@ -38,7 +38,7 @@ pub enum Value {
     /// `java.util.Map`, entries in iteration order (see [`java_order`](crate::java_order) where that order is Java's).
     Map(Vec<(Value, Value)>),
     /// `org.apache.kafka.connect.data.Struct`.
-    Struct(Box<Struct>),
+    Struct(Struct),
 }
 
 impl Value {
@@ -91,7 +91,7 @@ impl From<String> for Value {
 
 impl From<Struct> for Value {
     fn from(value: Struct) -> Self {
-        Self::Struct(Box::new(value))
+        Self::Struct(value)
     }
 }
 

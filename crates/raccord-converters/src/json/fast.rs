@@ -125,7 +125,7 @@ impl<'a> Cursor<'a> {
             Step::Map(map) => self.map(map, depth)?,
             Step::Struct(fields) => {
                 let cells = self.structure(fields, depth)?;
-                Value::Struct(Box::new(Struct::new(Arc::clone(plan.schema.as_ref()?), cells)))
+                Value::Struct(Struct::new(Arc::clone(plan.schema.as_ref()?), cells))
             }
         })
     }

@@ -132,7 +132,7 @@ impl Transform for HeaderToValue {
             Level::compile(ROOT, schema, &entries, 0)
         })?;
         let entries = Entries { targets, headers, entries: &entries };
-        let value = plan.build(ROOT, *value, &entries, 0)?;
+        let value = plan.build(ROOT, value, &entries, 0)?;
         record.value_schema = Some(Arc::clone(value.schema()));
         record.value = Value::from(value);
         if self.moves {
@@ -222,7 +222,7 @@ impl Level {
                 }
                 Some(nested) => {
                     let inner = into_struct(value, "Nested field")?;
-                    Value::from(nested.build(&field.name, *inner, entries, level + 1)?)
+                    Value::from(nested.build(&field.name, inner, entries, level + 1)?)
                 }
                 None => value,
             });

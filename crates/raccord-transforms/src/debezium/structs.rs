@@ -59,11 +59,11 @@ pub(crate) fn field_or_null_pointer<'a>(schema: &'a Schema, name: &str) -> Resul
     Ok(&schema.fields()[place])
 }
 
-/// The value as a struct, with the box it is in; `purpose` is what it is needed for.
+/// The value as a struct; `purpose` is what it is needed for.
 ///
 /// # Errors
 /// In Connect's words when it is none.
-pub(crate) fn into_struct(value: Value, purpose: &str) -> Result<Box<Struct>> {
+pub(crate) fn into_struct(value: Value, purpose: &str) -> Result<Struct> {
     match value {
         Value::Struct(value) => Ok(value),
         other => Err(require_struct(&other, purpose).err().unwrap_or_else(Error::cancelled)),

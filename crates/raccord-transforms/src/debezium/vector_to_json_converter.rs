@@ -58,7 +58,7 @@ impl Transform for VectorToJsonConverter {
         let value = require_struct(&record.value, "Value should be a struct")?;
         let plan = self.plans.get(value.schema(), |schema| Ok(Plan::compile(schema)))?;
         let value = into_struct(std::mem::take(&mut record.value), "Value should be a struct")?;
-        let value = plan.apply(*value)?;
+        let value = plan.apply(value)?;
         record.value_schema = Some(Arc::clone(value.schema()));
         record.value = Value::from(value);
         Ok(Some(record))
@@ -89,7 +89,7 @@ impl Plan {
                 Step::SparseVector => {
                     sparse_vector(require_struct(&value, "SparseDoubleVector should be a struct.")?)?
                 }
-                Step::Struct(plan) => Value::from(plan.apply(*into_struct(value, "Should be a struct.")?)?),
+                Step::Struct(plan) => Value::from(plan.apply(into_struct(value, "Should be a struct.")?)?),
             };
         }
         Ok(Struct::new(Arc::clone(&self.schema), cells))

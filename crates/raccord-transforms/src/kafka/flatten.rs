@@ -130,7 +130,7 @@ impl Plan {
     fn of(old: &Arc<Schema>, delimiter: &str) -> Result<Self> {
         let mut building = Building { delimiter, fields: Fields::default() };
         let default = match &old.default {
-            Some(Value::Struct(default)) => Some(&**default),
+            Some(Value::Struct(default)) => Some(default),
             _ => None,
         };
         let fields = building.add(old, "", old.optional, default)?;
@@ -162,7 +162,7 @@ impl Building<'_> {
             steps.push(match &field.schema.ty {
                 Type::Struct(_) => {
                     let default = match default {
-                        Some(Value::Struct(default)) => Some(&**default),
+                        Some(Value::Struct(default)) => Some(default),
                         _ => None,
                     };
                     let fields = self.add(&field.schema, &name, optional, default)?;

@@ -126,7 +126,7 @@ impl<'r> Item<'r> {
                 }
                 out.push(']');
             }
-            Self::Struct(found) => value(&Value::Struct(Box::new(Struct::clone(found))), out),
+            Self::Struct(found) => value(&Value::Struct(Struct::clone(found)), out),
             Self::Array(items) => {
                 let items = items.iter().map(|item| Item::of(item, false)).collect();
                 Self::List(items).append_to(out);

@@ -104,7 +104,7 @@ fn drop_from(
             Ok(value)
         })
         .collect::<Result<Vec<_>>>()?;
-    **holder = Struct::new(Arc::clone(kept), cells);
+    *holder = Struct::new(Arc::clone(kept), cells);
     *schema = Some(Arc::clone(kept));
     Ok(())
 }
