@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use raccord_plugin::data::{Record, Schema, Value};
+use raccord_plugin::data::{Header, Record, Schema, Value};
 use raccord_plugin::{Converter, Encoded, Encoder, Error, HeaderConverter, Result};
 
 use crate::chain::{Converters, NamedConverter};
@@ -20,6 +20,8 @@ pub(super) struct Encoding {
     header: Arc<dyn HeaderConverter>,
     header_class: &'static str,
     headers: EncodedHeaders,
+    /// What `headers` were encoded from, and for which topic: a connector often gives every record the same.
+    headers_of: (Option<Arc<str>>, Vec<Header>),
 }
 
 /// The encoders of keys, or of values.
@@ -116,13 +118,15 @@ impl Encoding {
             header: converters.header,
             header_class: converters.header_class,
             headers: Vec::new(),
+            headers_of: (None, Vec::new()),
         }
     }
 
     /// Encodes headers, key and value; [`outgoing`](Self::outgoing) gives them until the next call.
     #[inline]
     pub(super) fn encode(&mut self, record: &Record) -> Result<(), Failure> {
-        if !record.headers.is_empty() || !self.headers.is_empty() {
+        let known = record.headers.is_empty() && self.headers.is_empty() || self.has_headers_of(record);
+        if !known {
             self.encode_headers(record)?;
         }
         let schema = record.key_schema.as_ref();
@@ -131,8 +135,16 @@ impl Encoding {
         self.value.encode(&record.topic, schema, &record.value).map_err(|error| self.value.failure(error))
     }
 
-    #[cold]
+    /// Whether the headers that were encoded last are those of this record.
+    fn has_headers_of(&self, record: &Record) -> bool {
+        let (topic, headers) = &self.headers_of;
+        topic.as_ref().is_some_and(|topic| Arc::ptr_eq(topic, &record.topic))
+            && headers.len() == record.headers.len()
+            && headers.iter().zip(&record.headers).all(|(known, header)| is_same_text(known, header))
+    }
+
     fn encode_headers(&mut self, record: &Record) -> Result<(), Failure> {
+        self.headers_of.0 = None;
         self.headers.clear();
         for header in &record.headers {
             let mut bytes = Vec::new();
@@ -144,6 +156,8 @@ impl Encoding {
             })?;
             self.headers.push((header.key.clone(), (encoded == Encoded::Bytes).then_some(bytes)));
         }
+        self.headers_of.0 = Some(record.topic.clone());
+        self.headers_of.1.clone_from(&record.headers);
         Ok(())
     }
 
@@ -163,6 +177,7 @@ impl Encoding {
     /// When one cannot be encoded.
     pub(super) fn headers(&mut self, record: &Record) -> Result<EncodedHeaders, Failure> {
         self.encode_headers(record)?;
+        self.headers_of.0 = None;
         Ok(std::mem::take(&mut self.headers))
     }
 
@@ -179,4 +194,18 @@ impl Encoding {
             ticket,
         }
     }
+}
+
+/// Whether two headers are the same; only said of texts, whose equality is that of their bytes.
+fn is_same_text(known: &Header, header: &Header) -> bool {
+    let same_schema = match (&known.schema, &header.schema) {
+        (Some(known), Some(schema)) => Arc::ptr_eq(known, schema),
+        (None, None) => true,
+        _ => false,
+    };
+    let same_value = match (&known.value, &header.value) {
+        (Value::String(known), Value::String(text)) => known == text,
+        _ => false,
+    };
+    same_schema && same_value && known.key == header.key
 }
