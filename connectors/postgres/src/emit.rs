@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use raccord_cdc::{EventTimes, NEW_KEY_HEADER, OLD_KEY_HEADER, Operation, SnapshotMarker, SourceTimes};
 use raccord_data::{Header, Position, Record, Struct, Text, Value};
 use raccord_plugin::{Result, SourceBatch};
@@ -340,20 +339,26 @@ impl Emitter {
 
 /// `["<last commit>","<lsn>"]`, with null for what there is not.
 fn sequence(commit: Option<i64>, lsn: Option<i64>) -> Text {
-    let mut text = Vec::with_capacity(48);
-    for (first, number) in [(true, commit), (false, lsn)] {
-        text.push(if first { b'[' } else { b',' });
+    let mut buffers = [itoa::Buffer::new(), itoa::Buffer::new()];
+    let [first, second] = &mut buffers;
+    let numbers = [commit.map(|number| first.format(number)), lsn.map(|number| second.format(number))];
+    // Exactly as long as the text: then the buffer becomes the text's own.
+    let length: usize =
+        numbers.iter().map(|number| number.as_deref().map_or(4, |digits| digits.len() + 2) + 1).sum();
+    let mut text = String::with_capacity(length + 1);
+    for (place, number) in numbers.iter().enumerate() {
+        text.push(if place == 0 { '[' } else { ',' });
         match number {
-            Some(number) => {
-                text.push(b'"');
-                text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-                text.push(b'"');
+            Some(digits) => {
+                text.push('"');
+                text.push_str(digits);
+                text.push('"');
             }
-            None => text.extend_from_slice(b"null"),
+            None => text.push_str("null"),
         }
     }
-    text.push(b']');
-    Text::from_utf8_lossy(Bytes::from(text))
+    text.push(']');
+    Text::from(text)
 }
 
 /// The moment at which a record is made.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use num_bigint::BigInt;
-use raccord_data::{Decimal, Schema, Struct, Value, java_text};
+use raccord_data::{Decimal, Schema, Struct, Text, Value, java_text};
 
 use super::settings::DecimalMode;
 
@@ -58,11 +58,11 @@ enum Special {
 
 /// A cell of a `numeric`, from its text. A special value has no place in the exact forms: then the cell is null, as
 /// Debezium leaves it after logging the failure.
-pub fn numeric_text(form: &NumericForm, text: &Bytes) -> Option<Value> {
-    if let Some(special) = special(text) {
+pub fn numeric_text(form: &NumericForm, bytes: &Bytes) -> Option<Value> {
+    if let Some(special) = special(bytes) {
         return Some(special_cell(form, special));
     }
-    let text = std::str::from_utf8(text).ok()?;
+    let text = std::str::from_utf8(bytes).ok()?;
     match form {
         NumericForm::Double => text.parse().ok().map(Value::Float64),
         NumericForm::Variable(schema) => {
@@ -76,16 +76,44 @@ pub fn numeric_text(form: &NumericForm, text: &Bytes) -> Option<Value> {
             Some(decimal) => Value::Decimal(Box::new(decimal)),
             None => Value::Null,
         }),
+        NumericForm::String(scale) if is_plain(text.as_bytes(), *scale) => {
+            Text::from_utf8(bytes.clone()).ok().map(Value::String)
+        }
         NumericForm::String(scale) => plain(decimal(text)?, *scale),
     }
+}
+
+/// Whether the text is as Java would write the number with that scale, or with its own.
+fn is_plain(text: &[u8], scale: Option<i32>) -> bool {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let fraction = match unsigned.get(whole..) {
+        Some([b'.', fraction @ ..]) if !fraction.is_empty() => fraction,
+        Some([]) => &[],
+        _ => return false,
+    };
+    let zero = || unsigned.iter().all(|byte| matches!(byte, b'0' | b'.'));
+    (whole == 1 || whole > 1 && unsigned[0] != b'0')
+        && fraction.iter().all(u8::is_ascii_digit)
+        && scale.is_none_or(|scale| usize::try_from(scale) == Ok(fraction.len()))
+        && (unsigned.len() == text.len() || !zero())
 }
 
 /// A cell of a `numeric`, from the binary form: digits of base 10,000 with the weight of the first, sign and scale
 /// (PostgreSQL's `numeric_send`).
 pub fn numeric_binary(form: &NumericForm, bytes: &[u8]) -> Option<Value> {
-    let decimal = match numeric_parts(bytes)? {
-        Ok(decimal) => decimal,
+    let (digits, scale) = match numeric_parts(bytes)? {
+        Ok(parts) => parts,
         Err(special) => return Some(special_cell(form, special)),
+    };
+    if let (NumericForm::String(wanted), Digits::Few(unscaled)) = (form, &digits)
+        && wanted.is_none_or(|wanted| wanted == scale)
+    {
+        return Some(Value::String(plain_digits(*unscaled, scale)));
+    }
+    let decimal = match digits {
+        Digits::Few(unscaled) => Decimal::new(BigInt::from(unscaled), scale),
+        Digits::Many(unscaled) => Decimal::new(unscaled, scale),
     };
     Some(match form {
         NumericForm::Double => Value::Float64(decimal.to_f64()),
@@ -132,7 +160,14 @@ fn decimal(text: &str) -> Option<Decimal> {
     Some(Decimal::new(BigInt::from(unscaled), scale))
 }
 
-fn numeric_parts(bytes: &[u8]) -> Option<Result<Decimal, Special>> {
+/// The digits of a number, without its point.
+enum Digits {
+    Few(i128),
+    Many(BigInt),
+}
+
+/// The digits and the scale, which is not negative.
+fn numeric_parts(bytes: &[u8]) -> Option<Result<(Digits, i32), Special>> {
     let (head, digits) = bytes.split_first_chunk::<8>()?;
     let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
     let (count, weight, sign, scale) = (usize::from(word(0)), word(2) as i16, word(4), i32::from(word(6)));
@@ -164,11 +199,35 @@ fn numeric_parts(bytes: &[u8]) -> Option<Result<Decimal, Special>> {
     }
     let too_many = (4 - scale % 4) % 4;
     let divisor = 10i128.pow(too_many.unsigned_abs());
-    let unscaled = match large {
-        None => BigInt::from(small / divisor),
-        Some(number) => number / divisor,
+    let negative = sign == 0x4000;
+    let digits = match large {
+        None => Digits::Few(if negative { -(small / divisor) } else { small / divisor }),
+        Some(number) => {
+            let number: BigInt = number / divisor;
+            Digits::Many(if negative { -number } else { number })
+        }
     };
-    Some(Ok(Decimal::new(if sign == 0x4000 { -unscaled } else { unscaled }, scale)))
+    Some(Ok((digits, scale)))
+}
+
+/// As Java's `toPlainString`, with a scale that is not negative.
+fn plain_digits(unscaled: i128, scale: i32) -> Text {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(unscaled.unsigned_abs());
+    let scale = scale.unsigned_abs() as usize;
+    let zeros = (scale + 1).saturating_sub(digits.len());
+    let negative = unscaled < 0;
+    let mut text =
+        String::with_capacity(usize::from(negative) + zeros + digits.len() + usize::from(scale > 0));
+    if negative {
+        text.push('-');
+    }
+    text.extend(std::iter::repeat_n('0', zeros));
+    text.push_str(digits);
+    if scale > 0 {
+        text.insert(text.len() - scale, '.');
+    }
+    Text::from(text)
 }
 
 /// Without zeros behind the last digit that counts; never with a negative scale.
@@ -352,6 +411,15 @@ mod tests {
         check(&NumericForm::String(None), "100000000", &binary(2, 0, 0, &[1]), Some("100000000"));
         check(&NumericForm::String(None), "0", &binary(0, 0, 0, &[]), Some("0"));
         check(&NumericForm::String(None), "0.00", &binary(0, 0, 2, &[]), Some("0.00"));
+        check(&NumericForm::String(Some(2)), "0.05", &binary(-1, 0, 2, &[500]), Some("0.05"));
+        check(&NumericForm::String(Some(2)), "-0.05", &binary(-1, 0x4000, 2, &[500]), Some("-0.05"));
+        check(
+            &NumericForm::String(Some(3)),
+            "-12345.60",
+            &binary(1, 0x4000, 2, &[1, 2345, 6000]),
+            Some("-12345.600"),
+        );
+        check(&NumericForm::String(Some(0)), "7", &binary(0, 0, 0, &[7]), Some("7"));
         let long = binary(9, 0, 1, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 5000]);
         check(
             &NumericForm::String(None),

@@ -119,14 +119,16 @@ fn push_time(micros_of_day: i64, fraction: Option<usize>, out: &mut String) {
     two(second / 60 % 60, out);
     out.push(':');
     two(second % 60, out);
-    let digits = format!("{micros:06}000");
-    let digits = match fraction {
-        Some(count) => &digits[..count.min(9)],
-        None => digits.trim_end_matches('0'),
-    };
+    let (mut digits, mut rest) = (*b"000000000", micros);
+    for digit in digits[..6].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let counting = || digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+    let digits = &digits[..fraction.map_or_else(counting, |count| count.min(9))];
     if !digits.is_empty() {
         out.push('.');
-        out.push_str(digits);
+        out.extend(digits.iter().map(|digit| char::from(*digit)));
     }
 }
 
