@@ -15,9 +15,12 @@
 //! # Order
 //! Tables in the order of the patterns of `table.include.list`, then by name. With one reader, records have Debezium's
 //! markers: the first and the last of all, of each table. The last record of each table is held back until it is known
-//! whether it is the last of all. With several readers tables are read at once, and there is no first.
+//! whether it is the last of all. With several readers tables are read at once, and there is no first; a large table is
+//! read in [`parts`], and then it ends with the last of these.
 
-use std::collections::VecDeque;
+mod parts;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -56,21 +59,24 @@ pub struct Snapshot {
     pending: Vec<Option<PendingRow>>,
     /// The last row of the table that ended last.
     held: Option<(usize, PendingRow)>,
+    /// Parts of each table that have not ended.
+    parts_left: Vec<usize>,
     tables_left: usize,
     single: bool,
     fields: Vec<Option<(usize, usize)>>,
     _readers: Vec<AbortOnDropHandle<()>>,
 }
 
-/// A table with the statement that reads it.
+/// A table with the statements that read it.
 struct TableRead {
     table: Arc<CapturedTable>,
     /// For each column of the table its place in the rows; `None` when it is not read.
     places: Vec<Option<usize>>,
-    copy: String,
+    /// The statements that read its parts.
+    copies: Vec<String>,
 }
 
-/// Frames of CopyData of one table; without frames, its end.
+/// Frames of CopyData of one table; without frames, the end of one of its parts.
 struct RowChunk {
     table: usize,
     frames: Option<Bytes>,
@@ -132,6 +138,11 @@ fn isolation(settings: &Settings) -> &'static str {
         "read_uncommitted" => "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ ONLY",
         _ => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE",
     }
+}
+
+/// Whether all statements of all readers see the same snapshot without one that came with the slot.
+fn keeps_one_snapshot(settings: &Settings) -> bool {
+    !isolation(settings).contains(" READ COMMITTED") && !isolation(settings).contains(" READ UNCOMMITTED")
 }
 
 /// With `snapshot.locking.mode=shared`, keeps the tables from being altered while they are read.
@@ -196,8 +207,18 @@ impl Snapshot {
     ) -> Result<Self> {
         info!("Snapshot step 2 - Determining captured tables");
         let ids = tables_to_read(&settings, sql).await?;
-        let threads = settings.config.keys.connector.snapshot_max_threads.max(1).unsigned_abs() as usize;
-        let threads = threads.min(ids.len().max(1));
+        let threads_max = settings.config.keys.connector.snapshot_max_threads.max(1).unsigned_abs() as usize;
+        let blocks = match threads_max > 1 && (new_slot.is_some() || keeps_one_snapshot(&settings)) {
+            true => parts::blocks(sql).await?,
+            false => HashMap::new(),
+        };
+        let conditions: Vec<Vec<String>> = ids
+            .iter()
+            .map(|id| parts::conditions(blocks.get(id).copied().unwrap_or(0), threads_max))
+            .collect();
+        let threads = threads_max.min(conditions.iter().map(Vec::len).sum::<usize>().max(1));
+        // As Debezium counts its readers, which never share a table.
+        let single = threads_max.min(ids.len()) <= 1;
         info!("Snapshot step 4 - Determining snapshot offset");
         let delay = settings.config.keys.connector.snapshot_delay_ms.max(0).unsigned_abs();
         tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
@@ -207,13 +228,13 @@ impl Snapshot {
         }
         info!("Snapshot step 5 - Reading structure of captured tables");
         let mut tables = Vec::with_capacity(ids.len());
-        for id in &ids {
+        for (id, conditions) in ids.iter().zip(&conditions) {
             let Some(table) = read_table(&sql.client, id, types).await.map_err(cause)? else { continue };
             let captured = CapturedTable::new(table, types, &settings, columns);
             let statement = settings.select_override(id);
-            tables.push(Arc::new(TableRead::new(sql, captured, statement).await?));
+            tables.push(Arc::new(TableRead::new(sql, captured, statement, conditions).await?));
         }
-        Ok(Self::begin(settings, sessions, tables, state))
+        Ok(Self::begin(settings, sessions, tables, state, single))
     }
 
     /// Prepares a snapshot that a signal asks for, and begins to read. Its records have the position of `at`, behind which
@@ -242,26 +263,30 @@ impl Snapshot {
             let name = id.to_string();
             let own = request.conditions.iter().find(|condition| condition.pattern == name);
             let statement = own.and_then(|condition| condition.filter.as_deref());
-            tables.push(Arc::new(TableRead::new(sql, captured, statement).await?));
+            tables.push(Arc::new(TableRead::new(sql, captured, statement, &[String::new()]).await?));
         }
+        let single = sessions.len() == 1;
         let snapshot = Some(SnapshotState { kind: SnapshotKind::Blocking, completed: false });
         let state = OffsetState { snapshot, ts_us: read_at.ts_us, ..at };
-        Ok(Self::begin(settings, sessions, tables, state))
+        Ok(Self::begin(settings, sessions, tables, state, single))
     }
 
-    /// Begins to read, with as many readers as there are sessions.
+    /// Begins to read, with as many readers as there are sessions; `single` says whether records are marked as one
+    /// reader's.
     fn begin(
         settings: Arc<Settings>,
         sessions: Vec<Session>,
         tables: Vec<Arc<TableRead>>,
         state: OffsetState,
+        single: bool,
     ) -> Self {
         info!("Snapshot step 7 - Snapshotting data");
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let queue: VecDeque<(usize, String)> =
-            tables.iter().enumerate().map(|(place, read)| (place, read.copy.clone())).collect();
+        let copies = tables.iter().enumerate();
+        let queue: VecDeque<(usize, String)> = copies
+            .flat_map(|(place, read)| read.copies.iter().map(move |copy| (place, copy.clone())))
+            .collect();
         let queue = Arc::new(std::sync::Mutex::new(queue));
-        let single = sessions.len() == 1;
         let readers = sessions.into_iter().map(|session| {
             let reader = Reader { session, queue: Arc::clone(&queue), sender: sender.clone() };
             AbortOnDropHandle::new(tokio::spawn(reader.run()))
@@ -270,6 +295,7 @@ impl Snapshot {
             emitter: Emitter::new(Arc::clone(&settings)),
             state,
             pending: tables.iter().map(|_| None).collect(),
+            parts_left: tables.iter().map(|read| read.copies.len()).collect(),
             tables_left: tables.len(),
             single,
             chunks,
@@ -317,7 +343,7 @@ impl Snapshot {
             }?;
             match chunk.frames {
                 Some(_) => self.frames = Some(chunk),
-                None => self.table_ended(chunk.table, positions, batch)?,
+                None => self.part_ended(chunk.table, positions, batch)?,
             }
         }
     }
@@ -346,12 +372,11 @@ impl Snapshot {
         Ok(())
     }
 
-    fn table_ended(
-        &mut self,
-        table: usize,
-        positions: &mut Positions,
-        batch: &mut SourceBatch,
-    ) -> Result<()> {
+    fn part_ended(&mut self, table: usize, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+        self.parts_left[table] -= 1;
+        if self.parts_left[table] > 0 {
+            return Ok(());
+        }
         self.tables_left -= 1;
         info!(table = %self.tables[table].table.plan.id(), left = self.tables_left, "Finished exporting a table");
         if let Some(last) = self.pending[table].take() {
@@ -412,8 +437,13 @@ impl Snapshot {
 }
 
 impl TableRead {
-    /// `statement` reads it, when it is not the usual one.
-    async fn new(sql: &SqlSession, table: Arc<CapturedTable>, statement: Option<&str>) -> Result<Self> {
+    /// `statement` reads it, when it is not the usual one; `conditions` are those of its parts.
+    async fn new(
+        sql: &SqlSession,
+        table: Arc<CapturedTable>,
+        statement: Option<&str>,
+        conditions: &[String],
+    ) -> Result<Self> {
         let id = table.plan.id();
         let from = match statement {
             Some(statement) => format!("({}) AS \"_\"", statement.trim().trim_end_matches(';')),
@@ -432,9 +462,17 @@ impl TableRead {
         let there =
             |name: &str| described.as_ref().is_none_or(|names| names.iter().any(|there| there == name));
         let (places, selected) = selection(&table, there);
-        let copy = format!("COPY (SELECT {} FROM {from}) TO STDOUT (FORMAT binary)", selected.join(", "));
-        info!(table = %id, "Exporting data with statement {copy}");
-        Ok(Self { table, places, copy })
+        // The rows of a statement of a user have no place in the table.
+        let whole = [String::new()];
+        let conditions = if described.is_none() { conditions } else { &whole };
+        let copy = |condition: &String| {
+            let select = format!("SELECT {} FROM {from}{condition}", selected.join(", "));
+            let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
+            info!(table = %id, "Exporting data with statement {copy}");
+            copy
+        };
+        let copies = conditions.iter().map(copy).collect();
+        Ok(Self { table, places, copies })
     }
 }
 

@@ -20,6 +20,7 @@ async fn all_in(server: &Server) {
     restarts_behind_every_record(server).await;
     a_slot_that_was_dropped_is_a_gap(server).await;
     several_readers_read_everything(server).await;
+    readers_share_a_large_table(server).await;
     messages_heartbeats_and_truncates(server).await;
     the_slot_follows_what_is_stored(server).await;
 }
@@ -133,6 +134,36 @@ async fn several_readers_read_everything(server: &Server) {
     let topics: std::collections::BTreeSet<_> =
         records.iter().map(|record| record.topic.to_string()).collect();
     assert_eq!(topics.len(), 5);
+    driven.close().await;
+}
+
+/// Rows as wide as a block, so that a small table has blocks enough to be shared; some are dead, some moved.
+async fn readers_share_a_large_table(server: &Server) {
+    server.sql("postgres", "CREATE DATABASE parts");
+    server.sql(
+        "parts",
+        "CREATE TABLE t (id int PRIMARY KEY, filler text); ALTER TABLE t ALTER filler SET STORAGE PLAIN; \
+         INSERT INTO t SELECT i, repeat('x', 7000) FROM generate_series(1, 5000) i; \
+         DELETE FROM t WHERE id % 10 = 0; UPDATE t SET id = -id WHERE id % 7 = 0",
+    );
+    let mut config = server.config("parts", "parts");
+    config.insert("snapshot.max.threads", Some("3".to_owned()));
+    config.insert("column.exclude.list", Some("public.t.filler".to_owned()));
+    let mut driven = Driven::open(&config, Arc::default()).await;
+    let records = driven.read(4500).await;
+    let markers = |wanted: &'static str| {
+        let records = records.iter().enumerate();
+        let marked = records.filter(move |(_, record)| source(record, "snapshot") == Value::from(wanted));
+        marked.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    // One table is read by one reader in Debezium, which then marks the first record.
+    assert_eq!((markers("first"), markers("last")), (vec![0], vec![4499]));
+    let mut read = lines(&records);
+    read.sort();
+    let ids = (1..=5000).filter(|id| id % 10 != 0).map(|id| if id % 7 == 0 { -id } else { id });
+    let mut expect: Vec<String> = ids.map(|id| format!("r {id} {id}")).collect();
+    expect.sort();
+    assert!(read == expect, "each row comes once");
     driven.close().await;
 }
 
