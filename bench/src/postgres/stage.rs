@@ -1,17 +1,21 @@
 //! The server, the broker and the two workers that all of these benchmarks use.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use raccord_parity::cdc::postgres::Postgres;
 use raccord_parity::peers::Peers;
 use raccord_parity::process::{Scratch, free_port};
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::contestants::{Broker, Whose, Worker, scratch};
 
 /// The database.
 pub const DATABASE: &str = "bank";
+
+/// How long the broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Settings of the server: no checkpoint in the middle of a measurement.
 const SERVER: &[&str] = &["shared_buffers=512MB", "max_wal_size=32GB", "checkpoint_timeout=1h"];
@@ -105,7 +109,11 @@ impl Stage {
 
     /// How many records a topic holds; none when there is no such topic.
     pub fn count(&self, topic: &str) -> u64 {
-        self.broker.count(&self.client, topic).unwrap_or(0)
+        self.broker.count(&self.client, topic).unwrap_or_else(|_| {
+            // A client that once heard there is no such topic does not ask again by itself.
+            let _ = self.client.fetch_metadata(Some(topic), PATIENCE);
+            0
+        })
     }
 }
 
