@@ -8,7 +8,9 @@ use raccord_plugin::Result;
 
 use crate::catalog::{CatalogTable, TypeRegistry};
 use crate::columns::{ColumnPlan, ColumnSettings};
+use crate::conversion::ConversionFailures;
 use crate::pgoutput::Cell;
+use crate::reselect::TableReselect;
 use crate::settings::Settings;
 
 /// A version of a table: a change of its columns makes another one.
@@ -18,6 +20,9 @@ pub struct CapturedTable {
     pub plan: TablePlan,
     /// One for each column of the table.
     pub columns: Vec<ColumnPlan>,
+    conversion_failures: ConversionFailures,
+    /// What is read again of its rows.
+    pub reselect: Option<TableReselect>,
     /// As the catalog or the stream describes it.
     pub table: CatalogTable,
     /// `schema.table`.
@@ -43,14 +48,34 @@ impl CapturedTable {
         for (field, column) in plan.value_schema().fields().iter().zip(plan.value_columns()) {
             plans[*column].bind(&field.schema);
         }
-        Arc::new(Self {
+        let mut captured = Self {
+            reselect: None,
             plan,
             columns: plans,
+            conversion_failures: settings.conversion_failures,
             name: table.id.to_string(),
             schema_name: Text::from(table.id.schema.as_deref().unwrap_or_default()),
             table_name: Text::from(&*table.id.table),
             table,
-        })
+        };
+        captured.reselect = TableReselect::new(&captured, settings);
+        Arc::new(captured)
+    }
+
+    /// What becomes of a value that could or could not be converted: `event.converting.failure.handling.mode`.
+    ///
+    /// # Errors
+    /// The failure, unless null stands for it.
+    #[inline]
+    pub fn converted(&self, column: usize, value: Result<Value>) -> Result<Value> {
+        match value {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                let column = &self.columns[column];
+                self.conversion_failures.judge(&self.name, column.name(), column.type_name(), error)?;
+                Ok(column.null())
+            }
+        }
     }
 
     /// The value of a cell of the stream. A column that the message lacks is as null.
@@ -61,7 +86,7 @@ impl CapturedTable {
     pub fn value(&self, column: usize, cells: &[Cell]) -> Result<Value> {
         let plan = &self.columns[column];
         match cells.get(column) {
-            Some(Cell::Text(text)) => plan.decode_text(text.clone()),
+            Some(Cell::Text(text)) => self.converted(column, plan.decode_text(text.clone())),
             Some(Cell::Unchanged) => Ok(plan.unavailable()),
             Some(Cell::Null) | None => Ok(plan.null()),
         }

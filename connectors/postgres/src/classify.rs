@@ -10,6 +10,8 @@ use crate::wire::WireError;
 
 /// The driver's exception, which users know from traces.
 const SQL_EXCEPTION: &str = "org.postgresql.util.PSQLException";
+/// Connect's exception.
+const CONNECT_EXCEPTION: &str = "org.apache.kafka.connect.errors.ConnectException";
 /// Debezium's own exception.
 const DEBEZIUM_EXCEPTION: &str = "io.debezium.DebeziumException";
 
@@ -28,6 +30,10 @@ const REMEDIES: &[(&str, &str)] = &[
     (
         "42704",
         "an object is missing: if it is the publication, make it or set publication.autocreate.mode; if it is the slot, it was dropped, and what happened since is lost: take a new snapshot (snapshot.mode=when_needed, or delete the connector's offsets)",
+    ),
+    (
+        "42710",
+        "there is one of that name already, for another database or output plugin: choose another slot.name, or drop it if nobody needs it",
     ),
     (
         "55006",
@@ -54,17 +60,26 @@ fn remedy(code: &str) -> Option<&'static str> {
 pub fn cause(error: WireError) -> Error {
     let class = match &error {
         WireError::Io(_) => "java.io.IOException",
-        WireError::Server(_) | WireError::Tls(_) | WireError::Protocol(_) => SQL_EXCEPTION,
+        WireError::Server(_) | WireError::NoTls | WireError::Tls(_) | WireError::Protocol(_) => SQL_EXCEPTION,
+        WireError::FlushTimeout(_) => CONNECT_EXCEPTION,
     };
     let hint = match &error {
         WireError::Server(server) => remedy(&server.code),
+        WireError::NoTls => Some("set database.sslmode=prefer or disable, or ssl=on in postgresql.conf"),
         WireError::Tls(_) => {
             Some("check database.sslmode, database.sslrootcert, database.sslcert and database.sslkey")
         }
         WireError::Io(_) => Some("check database.hostname, database.port and the network"),
         WireError::Protocol(_) => None,
+        WireError::FlushTimeout(_) => Some(
+            "the server does not read what it is told: look at its load and the network, or set lsn.flush.timeout.action=warn",
+        ),
     };
-    let text = Error::new(ErrorKind::Retriable, error.to_string()).class(class);
+    let kind = match &error {
+        WireError::FlushTimeout(_) => ErrorKind::Fatal,
+        _ => ErrorKind::Retriable,
+    };
+    let text = Error::new(kind, error.to_string()).class(class);
     match hint {
         Some(hint) => text.hint(hint),
         None => text,

@@ -38,9 +38,9 @@ const WORDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("snapshot.isolation.mode", &["serializable", "repeatable_read", "read_committed", "read_uncommitted"]),
-    ("snapshot.locking.mode", &["none", "shared", "custom"]),
+    ("snapshot.locking.mode", &["shared", "custom", "none"]),
     ("snapshot.query.mode", &["select_all", "custom"]),
-    ("publication.autocreate.mode", &["no_tables", "disabled", "all_tables", "filtered"]),
+    ("publication.autocreate.mode", &["no_tables", "filtered", "disabled", "all_tables"]),
     ("database.sslmode", &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
     ("decimal.handling.mode", &["precise", "double", "string"]),
     (
@@ -53,8 +53,9 @@ const WORDS: &[(&str, &[&str])] = &[
     ("schema.name.adjustment.mode", &["none", "avro", "avro_unicode"]),
     ("field.name.adjustment.mode", &["none", "avro", "avro_unicode"]),
     ("schema.refresh.mode", &["columns_diff", "columns_diff_exclude_unchanged_toast"]),
-    ("event.processing.failure.handling.mode", &["fail", "warn", "skip", "ignore"]),
+    ("event.processing.failure.handling.mode", &["warn", "fail", "ignore", "skip"]),
     ("lsn.flush.timeout.action", &["fail", "warn", "ignore"]),
+    ("guardrail.collections.limit.action", &["warn", "fail"]),
 ];
 
 /// What is not there (yet), with the value that would need it.
@@ -133,6 +134,13 @@ fn findings(config: &RawConfig) -> Vec<Finding> {
         if get(include).is_some() && get(exclude).is_some() {
             found.push(finding(exclude, format!("\"{include}\" is already specified")));
         }
+    }
+    let channels = get("notification.enabled.channels").unwrap_or_default();
+    if channels.split(',').any(|channel| channel.trim() == "sink")
+        && get("notification.sink.topic.name").is_none()
+    {
+        let problem = "Notification topic name must be provided when kafka notification channel is enabled";
+        found.push(finding("notification.sink.topic.name", problem));
     }
     if let Some(names) = get("converters") {
         found.push(finding(
@@ -244,5 +252,6 @@ mod tests {
         check(&[("snapshot.mode", "sometimes")], &["snapshot.mode"]);
         check(&[("table.include.list", "a"), ("table.exclude.list", "b")], &["table.exclude.list"]);
         check(&[("converters", "isbn")], &["converters"]);
+        check(&[("notification.enabled.channels", "log, sink")], &["notification.sink.topic.name"]);
     }
 }

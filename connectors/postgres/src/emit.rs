@@ -15,6 +15,7 @@ use raccord_plugin::{Result, SourceBatch};
 use crate::captured::CapturedTable;
 use crate::offset::{MessageType, OffsetState, Positions};
 use crate::pgoutput::{Cell, Tuple};
+use crate::reselect::Reselected;
 use crate::settings::Settings;
 use crate::transactions::Transactions;
 
@@ -38,6 +39,15 @@ impl Change {
             Self::Insert(_) => MessageType::Insert,
             Self::Update(..) => MessageType::Update,
             Self::Delete(_) => MessageType::Delete,
+        }
+    }
+
+    /// The row before and the row after, where there are such.
+    pub fn rows(&self) -> (Option<&Tuple>, Option<&Tuple>) {
+        match self {
+            Self::Insert(new) => (None, Some(new)),
+            Self::Update(old, new) => (old.as_ref(), Some(new)),
+            Self::Delete(old) => (Some(old), None),
         }
     }
 }
@@ -110,17 +120,14 @@ impl Emitter {
         &mut self,
         table: &CapturedTable,
         change: &Change,
+        reselected: &Reselected,
         mut place: Place<'_>,
         transactions: Option<&mut Transactions>,
         batch: &mut SourceBatch,
     ) -> Result<bool> {
-        let (old, new) = match change {
-            Change::Insert(new) => (None, Some(new)),
-            Change::Update(old, new) => (old.as_ref(), Some(new)),
-            Change::Delete(old) => (Some(old), None),
-        };
+        let (old, new) = change.rows();
         let bytes = old.map_or(0, Tuple::bytes) + new.map_or(0, Tuple::bytes) + RECORD_BYTES;
-        let rows = self.rows(table, old, new);
+        let rows = self.rows(table, old, new, reselected);
         // The cells are slices of large buffers, which should not live longer than needed.
         self.old_cells.clear();
         self.new_cells.clear();
@@ -193,6 +200,7 @@ impl Emitter {
         table: &CapturedTable,
         old: Option<&Tuple>,
         new: Option<&Tuple>,
+        reselected: &Reselected,
     ) -> Result<(Option<KeyAndRow>, Option<KeyAndRow>)> {
         let Self { old_cells, new_cells, .. } = self;
         let old = match old.filter(|old| !old.is_empty()) {
@@ -211,7 +219,12 @@ impl Emitter {
                         cell.clone_from(old);
                     }
                 }
-                Some(table.plan.row(|column| table.value(column, new_cells))?)
+                Some(table.plan.row(
+                    |column| match reselected.iter().find(|(place, _)| *place == column) {
+                        Some((_, value)) => Ok(value.clone()),
+                        None => table.value(column, new_cells),
+                    },
+                )?)
             }
             None => None,
         };

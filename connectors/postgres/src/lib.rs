@@ -1,24 +1,34 @@
 //! Debezium's PostgreSQL connector: changes of tables, by logical replication with pgoutput.
 //!
 //! `start` looks at the server and decides; `snapshot` reads tables; `stream` follows the log; both make records by
-//! `emit` from what `columns` decodes. `catalog` asks PostgreSQL about tables and types, `setup` makes publication and
-//! slot, `wire` is the way to the server, `pgoutput` the decoder of the stream, `offset` what is stored.
+//! `emit` from what `columns` decodes. `catalog` asks PostgreSQL about tables and types, `setup` makes the publication and `slot` the slot,
+//! `gap` holds what is stored against the log, `anchor` says where a snapshot stands in it, `wire` is the way to the server, `pgoutput` the decoder of the stream, `offset` what is stored.
 
+mod anchor;
 mod captured;
 mod catalog;
 mod classify;
 mod columns;
 mod config;
 mod connector;
+mod conversion;
+mod copy;
+mod driver;
 mod emit;
+mod gap;
 mod heartbeat;
 mod messages;
+pub mod metrics;
 mod offset;
 mod on_demand;
 pub mod pgoutput;
+mod progress;
 mod replication;
+mod reselect;
 mod settings;
 mod setup;
+mod slot;
+mod slot_watch;
 mod snapshot;
 mod start;
 mod stream;

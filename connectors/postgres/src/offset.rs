@@ -208,6 +208,13 @@ impl Positions {
         Position { stream: 0, sequence: self.last }
     }
 
+    /// Gives the first ticket to the stored position, so that the one before the first change is not none.
+    pub fn begin_at(&mut self, stored: Option<&OffsetState>) {
+        if let (0, Some(stored)) = (self.last, stored) {
+            self.ticket(stored);
+        }
+    }
+
     /// The ticket given last, for records that are not the last ones of their message; none before the first.
     pub fn last_ticket(&self) -> Position {
         Position { stream: 0, sequence: self.last }

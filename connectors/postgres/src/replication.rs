@@ -1,5 +1,7 @@
 //! START_REPLICATION: the command, and what it means when the server refuses.
 
+use std::time::Duration;
+
 use raccord_plugin::{Error, Result};
 use tracing::{info, warn};
 
@@ -7,7 +9,7 @@ use crate::classify::cause;
 use crate::settings::Settings;
 use crate::setup::{identifier, literal};
 use crate::wire::reader::ReaderSettings;
-use crate::wire::{Lsn, Session, WalStream};
+use crate::wire::{FlushTimeoutAction, Lsn, Session, WalStream};
 
 /// How many bytes of the stream may be read and not taken yet.
 const BUDGET_BYTES: usize = 8 * 1024 * 1024;
@@ -24,7 +26,13 @@ pub async fn begin(
 ) -> Result<WalStream> {
     let command = start_command(settings, server_version, lsn);
     info!("Starting streaming with command {command}");
-    let reader = ReaderSettings { status_interval: settings.status_interval, budget_bytes: BUDGET_BYTES };
+    let keys = &settings.config.keys.postgres;
+    let reader = ReaderSettings {
+        status_interval: settings.status_interval,
+        budget_bytes: BUDGET_BYTES,
+        flush_timeout: Duration::from_millis(keys.lsn_flush_timeout_ms.max(1).unsigned_abs()),
+        flush_timeout_action: FlushTimeoutAction::of(&keys.lsn_flush_timeout_action),
+    };
     session.start(&command, reader).await.map_err(|error| {
         let text = error.to_string();
         if text.contains("requested WAL segment") && text.contains("has already been removed") {

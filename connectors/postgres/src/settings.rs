@@ -4,14 +4,17 @@
 use std::time::Duration;
 
 use raccord_cdc::{
-    ColumnFilter, ColumnMappings, ContextHeaders, KeyColumns, NameAdjustment, Operation, Patterns,
-    PlanSettings, SkippedOperations, SourceBlock, TableFilter, TableId, TopicNaming,
+    ColumnFilter, ColumnMappings, ContextHeaders, KeyColumns, NameAdjustment, Notifications, Operation,
+    Patterns, PlanSettings, SkippedOperations, SourceBlock, TableFilter, TableId, TopicNaming,
 };
 use raccord_data::{Schema, Type};
 use raccord_plugin::{Error, Result};
 use tracing::warn;
 
 use crate::config::TaskConfig;
+use crate::conversion::ConversionFailures;
+use crate::driver::DriverSettings;
+use crate::reselect::ReselectSettings;
 use crate::wire::{Endpoint, SslMode, TlsFiles};
 
 /// The name by which records call this connector.
@@ -141,6 +144,14 @@ pub struct Settings {
     pub slot_retry_delay: Duration,
     /// Whether a deleted row is followed by a tombstone.
     pub tombstones: bool,
+    /// How long a statement may take, or be silent while rows are read; none for no limit.
+    pub query_timeout: Option<Duration>,
+    /// What becomes of values that cannot be converted.
+    pub conversion_failures: ConversionFailures,
+    /// What is read again of rows of the log.
+    pub reselect: Option<ReselectSettings>,
+    /// Where the task tells about its snapshots.
+    pub notifications: Notifications,
 }
 
 /// `message.prefix.include.list` and `message.prefix.exclude.list`.
@@ -258,6 +269,17 @@ impl Settings {
             status_interval: millis(i64::from(keys.postgres.status_update_interval_ms)),
             slot_retry_delay: millis(keys.postgres.slot_retry_delay_ms),
             tombstones: keys.events.tombstones_on_delete,
+            query_timeout: Some(millis(i64::from(keys.postgres.database_query_timeout_ms)))
+                .filter(|limit| !limit.is_zero()),
+            conversion_failures: ConversionFailures::of(
+                &config.unlisted.event_converting_failure_handling_mode,
+            ),
+            reselect: ReselectSettings::read(&config.raw, keys.events.post_processors.as_deref())?,
+            notifications: Notifications::new(
+                keys.events.notification_enabled_channels.as_deref().unwrap_or_default(),
+                keys.events.notification_sink_topic_name.as_deref(),
+                prefix,
+            ),
             config,
         })
     }
@@ -298,6 +320,12 @@ impl Settings {
         self.config.raw.get(&format!("{KEY}.{name}"))
     }
 
+    /// Whether a table is that of signals: it is captured, but no snapshot reads it.
+    pub fn is_signal_table(&self, id: &TableId) -> bool {
+        let name = self.config.keys.events.signal_data_collection.as_deref().map(str::trim);
+        name.is_some_and(|name| name == id.to_string())
+    }
+
     /// Whether changes of a table are captured.
     pub fn captures(&self, id: &TableId) -> bool {
         let built_in = matches!(id.schema.as_deref(), Some("pg_catalog" | "information_schema"));
@@ -331,5 +359,6 @@ pub fn endpoint(config: &TaskConfig) -> Result<Endpoint> {
             key_password: keys.database_sslpassword.clone(),
         },
         tcp_keep_alive: keys.database_tcp_keep_alive,
+        driver: DriverSettings::read(&config.raw)?,
     })
 }

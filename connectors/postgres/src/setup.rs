@@ -1,5 +1,5 @@
-//! What a task needs on the server before it can stream: publication, replica identities, slot. In Debezium's order:
-//! the publication before the slot, because a slot decodes with the catalog as it was at its position.
+//! What a task needs on the server besides its slot: publication and replica identities. The publication is made before
+//! the slot, because a slot decodes with the catalog as it was at its position.
 
 use std::collections::BTreeSet;
 
@@ -9,38 +9,14 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use tracing::{info, warn};
 
 use crate::catalog::all_tables;
-use crate::classify::{cause, debezium, with_cause};
+use crate::classify::{cause, debezium};
 use crate::config::TaskConfig;
 use crate::settings::{PublicationMode, Settings};
+use crate::wire::WireError;
 use crate::wire::sql::{SqlSession, sql_error};
-use crate::wire::{Lsn, Session, WireError};
 
-/// How often a slot without confirmed position is looked at again, and how long is waited between.
-const SLOT_ATTEMPTS: u32 = 900;
-const SLOT_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 /// A time limit for statements about publications, in milliseconds.
 const STATEMENT_TIMEOUT_MS: u32 = 90_000;
-
-/// A replication slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Up to where the server may have forgotten.
-    pub confirmed_flush: Lsn,
-    /// From where the server still has the log.
-    pub restart: Lsn,
-    /// The oldest transaction whose catalog rows are kept.
-    pub catalog_xmin: i64,
-}
-
-/// A slot that was made just now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewSlot {
-    /// Where its stream begins.
-    pub consistent_point: Lsn,
-    /// The snapshot that shows everything before that and nothing after. Lives as long as the session that made the slot
-    /// does nothing else.
-    pub snapshot_name: String,
-}
 
 /// Runs a statement that gives one text at most.
 pub async fn one_text(client: &Client, statement: &str) -> Result<Option<String>, WireError> {
@@ -83,95 +59,19 @@ pub fn initial_statements(config: &TaskConfig) -> Vec<String> {
 /// What the server or the network says.
 pub async fn connect(settings: &Settings, application_name: &str) -> Result<SqlSession, WireError> {
     let sql = SqlSession::connect(&settings.endpoint, application_name).await?;
+    if let Some(limit) = settings.query_timeout {
+        // A limit that is lower already stays.
+        let statement = format!(
+            "SELECT set_config('statement_timeout', '{0}', false) FROM pg_settings \
+             WHERE name = 'statement_timeout' AND setting::bigint NOT BETWEEN 1 AND {0}",
+            limit.as_millis()
+        );
+        sql.client.batch_execute(&statement).await.map_err(sql_error)?;
+    }
     for statement in initial_statements(&settings.config) {
         sql.client.batch_execute(&statement).await.map_err(sql_error)?;
     }
     Ok(sql)
-}
-
-/// The slot of that name for pgoutput in this database. A slot whose position is not confirmed yet, because old
-/// transactions still run, is waited for.
-///
-/// # Errors
-/// What the server says, or that the wait was in vain.
-pub async fn read_slot(client: &Client, settings: &Settings) -> Result<Option<Slot>> {
-    let statement = format!(
-        "SELECT coalesce(confirmed_flush_lsn, restart_lsn)::text, restart_lsn::text, coalesce(catalog_xmin::text::bigint, 0)::text \
-         FROM pg_catalog.pg_replication_slots \
-         WHERE slot_name = {} AND database = {} AND plugin = 'pgoutput'",
-        literal(&settings.config.keys.postgres.slot_name),
-        literal(settings.config.database()),
-    );
-    for _ in 0..SLOT_ATTEMPTS {
-        let messages = client.simple_query(&statement).await.map_err(|error| cause(sql_error(error)))?;
-        let Some(row) = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        }) else {
-            return Ok(None);
-        };
-        let lsn = |column| row.get(column).and_then(Lsn::parse);
-        if let (Some(confirmed_flush), Some(restart)) = (lsn(0), lsn(1)) {
-            let catalog_xmin = row.get(2).and_then(|xmin| xmin.parse().ok()).unwrap_or(0);
-            return Ok(Some(Slot { confirmed_flush, restart, catalog_xmin }));
-        }
-        warn!(
-            slot = settings.config.keys.postgres.slot_name,
-            "Cannot obtain valid replication slot; a concurrent transaction probably blocks it, or it was invalidated"
-        );
-        tokio::time::sleep(SLOT_PAUSE).await;
-    }
-    Err(Error::fatal(
-        "Unable to obtain valid replication slot. Make sure there are no long-running transactions running in parallel \
-         as they may hinder the allocation of the replication slot when starting this connector",
-    )
-    .hint("look at wal_status in pg_replication_slots: a lost slot has to be dropped, and a new snapshot taken"))
-}
-
-/// Makes the slot and exports its snapshot.
-///
-/// # Errors
-/// What the server says.
-pub async fn create_slot(
-    session: &mut Session,
-    settings: &Settings,
-    failover: bool,
-) -> Result<NewSlot, WireError> {
-    let keys = &settings.config.keys.postgres;
-    let name = identifier(&keys.slot_name);
-    let options = if failover { "( FAILOVER )" } else { "" };
-    let command = format!("CREATE_REPLICATION_SLOT {name}  LOGICAL pgoutput {options}");
-    info!("Creating replication slot with command {command}");
-    let mut tries = 0;
-    let rows = loop {
-        match session.query(&command).await {
-            Err(WireError::Server(error)) if matches!(error.code.as_str(), "57014" | "55P03") => {
-                tries += 1;
-                if tries > keys.slot_max_retries {
-                    return Err(WireError::Server(error));
-                }
-                warn!(%error, tries, "Creation of replication slot timed out; please make sure that there are no long running queries on the database");
-                tokio::time::sleep(settings.slot_retry_delay).await;
-            }
-            rows => break rows?,
-        }
-    };
-    let cell = |column: usize| rows.first().and_then(|row| row.get(column)?.clone());
-    match (cell(1).as_deref().and_then(Lsn::parse), cell(2)) {
-        (Some(consistent_point), Some(snapshot_name)) => Ok(NewSlot { consistent_point, snapshot_name }),
-        _ => Err(WireError::Protocol("No replication slot found".to_owned())),
-    }
-}
-
-/// Whether `slot.failover` is asked for and possible: PostgreSQL 17 or later, and not on a standby.
-///
-/// # Errors
-/// What the server says.
-pub async fn wants_failover(client: &Client, settings: &Settings) -> Result<bool, WireError> {
-    if !settings.config.keys.postgres.slot_failover {
-        return Ok(false);
-    }
-    Ok(server_version(client).await? >= 170_000 && !in_recovery(client).await?)
 }
 
 /// The server's version as a number: 150004 for 15.4.
@@ -182,7 +82,11 @@ pub async fn server_version(client: &Client) -> Result<u32, WireError> {
     Ok(one_text(client, "SHOW server_version_num").await?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-async fn in_recovery(client: &Client) -> Result<bool, WireError> {
+/// Whether the server is a standby.
+///
+/// # Errors
+/// What the server says.
+pub async fn in_recovery(client: &Client) -> Result<bool, WireError> {
     Ok(one_text(client, "SELECT pg_is_in_recovery()").await?.as_deref() == Some("t"))
 }
 
@@ -214,7 +118,7 @@ pub async fn publication(client: &Client, settings: &Settings) -> Result<()> {
         }
         (Some("t"), PublicationMode::Filtered) => {
             return Err(debezium(format!(
-                "A logical publication for all tables named '{name}' for plugin 'pgoutput' and database '{}' is already \
+                "A logical publication for all tables named '{name}' for plugin 'PGOUTPUT' and database '{}' is already \
                  active on the server and can not be altered. If you need to exclude some tables or include only specific \
                  subset, please recreate the publication with necessary configuration or let plugin recreate it by dropping \
                  existing publication. Otherwise please change the 'publication.autocreate.mode' property to 'all_tables'.",
@@ -338,6 +242,37 @@ async fn current_identity(client: &Client, id: &TableId) -> Result<String, WireE
     Ok(row.map(|row| row.get(0)).unwrap_or_default())
 }
 
+/// Holds the number of captured tables against `guardrail.collections.max`.
+///
+/// # Errors
+/// That there are more, if `guardrail.collections.limit.action` is `fail`; or what the server says.
+pub async fn guardrail(client: &Client, settings: &Settings) -> Result<()> {
+    let keys = &settings.config.keys.connector;
+    let Some(limit) = usize::try_from(keys.guardrail_collections_max).ok().filter(|limit| *limit > 0) else {
+        return Ok(());
+    };
+    let tables = wanted_tables(client, settings).await?.len();
+    if tables <= limit {
+        info!(
+            "Guardrail validation passed: {tables} tables/collections configured for capture (limit: {limit})"
+        );
+        return Ok(());
+    }
+    let message = format!(
+        "Guardrail limit exceeded: {tables} tables/collections configured for capture, but maximum allowed is {limit}."
+    );
+    match keys.guardrail_collections_limit_action.trim().eq_ignore_ascii_case("fail") {
+        true => Err(debezium(message).hint(
+            "capture fewer tables by table.include.list, raise guardrail.collections.max, or set \
+             guardrail.collections.limit.action=warn",
+        )),
+        false => {
+            warn!("{message}");
+            Ok(())
+        }
+    }
+}
+
 /// Whether the server can decode logically at all.
 ///
 /// # Errors
@@ -351,25 +286,4 @@ pub async fn check_wal_level(client: &Client) -> Result<()> {
                 .hint("set wal_level = logical in postgresql.conf and restart the server"))
         }
     }
-}
-
-/// Drops the slot, as `slot.drop.on.stop` says.
-///
-/// # Errors
-/// What the server says.
-pub async fn drop_slot(client: &Client, name: &str) -> Result<(), WireError> {
-    one_text(client, &format!("SELECT pg_drop_replication_slot({})", literal(name))).await.map(drop)
-}
-
-/// The message for a stored position that the server no longer has.
-pub fn position_lost(offset: &str) -> Error {
-    with_cause(
-        debezium(format!(
-            "The connector is trying to read change stream starting at {offset}, but this is no longer available on the \
-             server. Reconfigure the connector to use a snapshot mode when needed."
-        )),
-        Error::fatal("the replication slot is missing, or was made or advanced past the stored position").hint(
-            "changes since then are lost to the connector: set snapshot.mode=when_needed, or delete the connector's offsets, to take a new snapshot",
-        ),
-    )
 }

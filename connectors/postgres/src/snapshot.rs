@@ -1,12 +1,9 @@
 //! The snapshot: all rows of the captured tables as they were at one position of the log.
 //!
 //! # Why nothing is lost between snapshot and streaming
-//! Making a slot exports a snapshot that shows exactly what was committed before the slot's consistent point; streaming
-//! begins at that point. Every reader imports that snapshot ([`readers`]), so a row is read by all of them or streamed, and
-//! never neither. The session that made the slot does nothing else until all have imported it, because that would end it.
-//!
-//! A slot that was there before is older than the snapshot: then streaming begins where the log was right before the
-//! snapshot, so that what is between is streamed as well as read. (Debezium asks for the position after the snapshot.)
+//! The [`Anchor`] gives a position, and a snapshot that shows what was committed before it; its module argues that.
+//! Every reader imports that snapshot ([`readers`]), so a row is read by all of them or streamed, and never neither. The
+//! session that exported it does nothing else until all have imported it, because that would end it.
 //!
 //! # Why a crash loses nothing
 //! The offset says `snapshot: INITIAL` until the last record, whose offset says that it is completed. Any offset
@@ -22,8 +19,9 @@ mod parts;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use raccord_cdc::{Patterns, SnapshotMarker, SnapshotRequest, TableId};
 use raccord_data::Value;
 use raccord_plugin::{Error, Result, SourceBatch};
@@ -31,28 +29,31 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
+use crate::anchor::Anchor;
 use crate::captured::CapturedTable;
 use crate::catalog::{TypeRegistry, all_tables, read_table};
 use crate::classify::{cause, with_cause};
 use crate::columns::ColumnSettings;
+use crate::copy::{next_row, split};
 use crate::emit::Emitter;
+use crate::metrics::Metrics;
 use crate::offset::{OffsetState, Positions, SnapshotKind, SnapshotState};
+use crate::progress::{Outlet, Progress};
 use crate::settings::Settings;
-use crate::setup::{NewSlot, identifier, initial_statements, qualified};
+use crate::setup::{identifier, initial_statements, qualified};
+use crate::wire::session::silent;
 use crate::wire::sql::SqlSession;
 use crate::wire::{Lsn, Purpose, Session, WireError};
 
 /// Chunks of rows that a reader may be ahead.
 const CHUNKS_AHEAD: usize = 16;
-/// The first bytes of a binary COPY.
-const COPY_SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 /// A snapshot under way.
 pub struct Snapshot {
     emitter: Emitter,
     state: OffsetState,
     tables: Vec<Arc<TableRead>>,
-    chunks: mpsc::Receiver<Result<RowChunk>>,
+    chunks: mpsc::Receiver<Result<RowChunk, ReadFailure>>,
     /// Rows of readers that are not looked at yet.
     frames: Option<RowChunk>,
     /// The last row of each table that is being read, until the next one or the end of the table is known.
@@ -63,6 +64,9 @@ pub struct Snapshot {
     parts_left: Vec<usize>,
     tables_left: usize,
     single: bool,
+    progress: Progress,
+    /// The table that could not be read.
+    failed: Option<usize>,
     fields: Vec<Option<(usize, usize)>>,
     _readers: Vec<AbortOnDropHandle<()>>,
 }
@@ -82,30 +86,34 @@ struct RowChunk {
     frames: Option<Bytes>,
 }
 
+/// A table that could not be read, if it was one.
+struct ReadFailure {
+    table: Option<usize>,
+    error: WireError,
+}
+
 struct PendingRow {
     row: Bytes,
     first: bool,
 }
 
 /// Sessions that all see the same snapshot, and the position of it.
-async fn readers(
-    settings: &Settings,
-    new_slot: Option<&NewSlot>,
-    count: usize,
-) -> Result<(Vec<Session>, OffsetState)> {
+async fn readers(settings: &Settings, anchor: &Anchor, count: usize) -> Result<(Vec<Session>, OffsetState)> {
     let mut sessions = Vec::with_capacity(count);
     let mut state = OffsetState::default();
-    let mut exported = new_slot.map(|slot| slot.snapshot_name.clone());
+    let mut exported = anchor.exported.clone();
     for place in 0..count {
         let mut session =
             Session::connect(&settings.endpoint, Purpose::Sql, crate::stream::GENERAL_APPLICATION)
                 .await
                 .map_err(cause)?;
+        // A table takes as long as it takes; how long the server may be silent meanwhile is watched by the reader.
+        session.query("SET statement_timeout = 0").await.map_err(cause)?;
         for statement in initial_statements(&settings.config) {
             session.query(&statement).await.map_err(cause)?;
         }
         if place == 0 {
-            state.lsn = log_position(&mut session, new_slot).await.map_err(cause)?;
+            state.lsn = log_position(&mut session, anchor).await.map_err(cause)?;
         }
         session.query("BEGIN").await.map_err(cause)?;
         match &exported {
@@ -159,10 +167,10 @@ async fn lock(settings: &Settings, session: &mut Session, tables: &[TableId]) ->
     session.query(&statements).await.map(drop)
 }
 
-/// Where streaming begins behind a snapshot: at the slot that was made for it, or where the log was before the snapshot.
-async fn log_position(session: &mut Session, new_slot: Option<&NewSlot>) -> Result<Option<Lsn>, WireError> {
-    if let Some(slot) = new_slot {
-        return Ok(Some(slot.consistent_point));
+/// Where streaming begins behind a snapshot: where it is anchored or, without a slot, where the log is now.
+async fn log_position(session: &mut Session, anchor: &Anchor) -> Result<Option<Lsn>, WireError> {
+    if anchor.lsn.is_some() {
+        return Ok(anchor.lsn);
     }
     let statement = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END::text";
     Ok(first_cell(&session.query(statement).await?).and_then(Lsn::parse))
@@ -194,7 +202,7 @@ fn first_cell(rows: &[Vec<Option<String>>]) -> Option<&str> {
 }
 
 impl Snapshot {
-    /// Prepares everything and begins to read. When this returns, all readers have imported the snapshot of the slot.
+    /// Prepares everything and begins to read. When this returns, all readers have imported the snapshot of the anchor.
     ///
     /// # Errors
     /// What the server or the network says.
@@ -203,12 +211,14 @@ impl Snapshot {
         columns: &ColumnSettings,
         sql: &SqlSession,
         types: &TypeRegistry,
-        new_slot: Option<&NewSlot>,
+        anchor: &Anchor,
+        metrics: Arc<Metrics>,
     ) -> Result<Self> {
         info!("Snapshot step 2 - Determining captured tables");
-        let ids = tables_to_read(&settings, sql).await?;
+        let captured = captured_tables(&settings, sql).await?;
+        let ids: Vec<TableId> = captured.iter().filter(|id| !settings.is_signal_table(id)).cloned().collect();
         let threads_max = settings.config.keys.connector.snapshot_max_threads.max(1).unsigned_abs() as usize;
-        let blocks = match threads_max > 1 && (new_slot.is_some() || keeps_one_snapshot(&settings)) {
+        let blocks = match threads_max > 1 && (anchor.exported.is_some() || keeps_one_snapshot(&settings)) {
             true => parts::blocks(sql).await?,
             false => HashMap::new(),
         };
@@ -222,7 +232,7 @@ impl Snapshot {
         info!("Snapshot step 4 - Determining snapshot offset");
         let delay = settings.config.keys.connector.snapshot_delay_ms.max(0).unsigned_abs();
         tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
-        let (mut sessions, state) = readers(&settings, new_slot, threads).await?;
+        let (mut sessions, state) = readers(&settings, anchor, threads).await?;
         if let Some(first) = sessions.first_mut() {
             lock(&settings, first, &ids).await.map_err(cause)?;
         }
@@ -234,7 +244,11 @@ impl Snapshot {
             let statement = settings.select_override(id);
             tables.push(Arc::new(TableRead::new(sql, captured, statement, conditions).await?));
         }
-        Ok(Self::begin(settings, sessions, tables, state, single))
+        let read = tables.iter().map(|read| read.table.plan.id().clone()).collect();
+        let progress = Progress::begin(Arc::clone(&settings), metrics, &sql.client, read, captured)
+            .await
+            .map_err(cause)?;
+        Ok(Self::begin(settings, sessions, tables, state, single, progress))
     }
 
     /// Prepares a snapshot that a signal asks for, and begins to read. Its records have the position of `at`, behind which
@@ -249,10 +263,12 @@ impl Snapshot {
         types: &TypeRegistry,
         request: &SnapshotRequest,
         at: OffsetState,
+        metrics: Arc<Metrics>,
     ) -> Result<Self> {
         let ids = tables_asked_for(&settings, sql, request).await?;
         let threads = settings.config.keys.connector.snapshot_max_threads.max(1).unsigned_abs() as usize;
-        let (mut sessions, read_at) = readers(&settings, None, threads.min(ids.len().max(1))).await?;
+        let (mut sessions, read_at) =
+            readers(&settings, &Anchor::default(), threads.min(ids.len().max(1))).await?;
         if let Some(first) = sessions.first_mut() {
             lock(&settings, first, &ids).await.map_err(cause)?;
         }
@@ -268,7 +284,11 @@ impl Snapshot {
         let single = sessions.len() == 1;
         let snapshot = Some(SnapshotState { kind: SnapshotKind::Blocking, completed: false });
         let state = OffsetState { snapshot, ts_us: read_at.ts_us, ..at };
-        Ok(Self::begin(settings, sessions, tables, state, single))
+        let read: Vec<TableId> = tables.iter().map(|read| read.table.plan.id().clone()).collect();
+        let progress = Progress::begin(Arc::clone(&settings), metrics, &sql.client, read.clone(), read)
+            .await
+            .map_err(cause)?;
+        Ok(Self::begin(settings, sessions, tables, state, single, progress))
     }
 
     /// Begins to read, with as many readers as there are sessions; `single` says whether records are marked as one
@@ -279,6 +299,7 @@ impl Snapshot {
         tables: Vec<Arc<TableRead>>,
         state: OffsetState,
         single: bool,
+        progress: Progress,
     ) -> Self {
         info!("Snapshot step 7 - Snapshotting data");
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
@@ -288,7 +309,13 @@ impl Snapshot {
             .collect();
         let queue = Arc::new(std::sync::Mutex::new(queue));
         let readers = sessions.into_iter().map(|session| {
-            let reader = Reader { session, queue: Arc::clone(&queue), sender: sender.clone() };
+            let reader = Reader {
+                session,
+                queue: Arc::clone(&queue),
+                sender: sender.clone(),
+                timeout: settings.query_timeout,
+                table: None,
+            };
             AbortOnDropHandle::new(tokio::spawn(reader.run()))
         });
         Self {
@@ -298,6 +325,8 @@ impl Snapshot {
             parts_left: tables.iter().map(|read| read.copies.len()).collect(),
             tables_left: tables.len(),
             single,
+            progress,
+            failed: None,
             chunks,
             frames: None,
             held: None,
@@ -317,6 +346,19 @@ impl Snapshot {
     /// # Errors
     /// What the server or the network says, or a value that cannot be read.
     pub async fn poll(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<bool> {
+        let filled = self.fill(positions, batch).await;
+        if filled.is_err() {
+            self.abort(positions, batch);
+        }
+        filled
+    }
+
+    /// Tells that the snapshot ends before it is complete.
+    pub fn abort(&mut self, positions: &mut Positions, batch: &mut SourceBatch) {
+        self.progress.aborted(self.failed.take(), &mut Outlet { positions, batch });
+    }
+
+    async fn fill(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<bool> {
         loop {
             while let Some(chunk) = &mut self.frames {
                 if batch.is_full() {
@@ -339,8 +381,10 @@ impl Snapshot {
                     .chunks
                     .recv()
                     .await
-                    .unwrap_or_else(|| Err(Error::retriable("the readers of the snapshot ended"))),
-            }?;
+                    .ok_or_else(|| Error::retriable("the readers of the snapshot ended"))?,
+            };
+            let chunk = chunk.map_err(|failure| self.read_failed(failure))?;
+            self.progress.reached(chunk.table, &self.state, &mut Outlet { positions, batch });
             match chunk.frames {
                 Some(_) => self.frames = Some(chunk),
                 None => self.part_ended(chunk.table, positions, batch)?,
@@ -355,6 +399,7 @@ impl Snapshot {
         positions: &mut Positions,
         batch: &mut SourceBatch,
     ) -> Result<()> {
+        self.progress.row(table);
         let before = self.pending[table].take();
         let first = before.is_none();
         match before {
@@ -378,7 +423,7 @@ impl Snapshot {
             return Ok(());
         }
         self.tables_left -= 1;
-        info!(table = %self.tables[table].table.plan.id(), left = self.tables_left, "Finished exporting a table");
+        self.progress.table_ended(table, &self.state, &mut Outlet { positions, batch });
         if let Some(last) = self.pending[table].take() {
             self.release(positions, batch)?;
             self.held = Some((table, last));
@@ -404,7 +449,21 @@ impl Snapshot {
         if let Some((table, row)) = self.held.take() {
             self.emit(table, &row.row, SnapshotMarker::Last, positions, batch)?;
         }
+        let behind = OffsetState { snapshot: None, ..self.state.clone() };
+        self.progress.completed(&behind, &mut Outlet { positions, batch });
         Ok(())
+    }
+
+    fn read_failed(&mut self, failure: ReadFailure) -> Error {
+        self.failed = failure.table;
+        let error = cause(failure.error);
+        match failure.table {
+            Some(table) => {
+                let id = self.tables[table].table.plan.id();
+                with_cause(Error::retriable(format!("Snapshotting of table {id} failed")), error)
+            }
+            None => error,
+        }
     }
 
     fn emit(
@@ -423,7 +482,7 @@ impl Snapshot {
             let field = place.and_then(|place| fields.get(place).copied().flatten());
             let plan = &read.table.columns[column];
             match field {
-                Some((start, end)) => plan.decode_binary(row.slice(start..end)),
+                Some((start, end)) => read.table.converted(column, plan.decode_binary(row.slice(start..end))),
                 None => Ok::<Value, Error>(plan.null()),
             }
         };
@@ -513,17 +572,16 @@ async fn tables_asked_for(
     Ok(in_order(settings, ids))
 }
 
-/// The tables to read, in Debezium's order.
-async fn tables_to_read(settings: &Settings, sql: &SqlSession) -> Result<Vec<TableId>> {
+/// The tables to read, in Debezium's order, with the table of signals among them.
+async fn captured_tables(settings: &Settings, sql: &SqlSession) -> Result<Vec<TableId>> {
     let mut ids = all_tables(&sql.client).await.map_err(cause)?;
-    let signal_table = settings.config.keys.events.signal_data_collection.as_deref();
     let included = |id: &TableId| {
         let name = id.to_string();
         let chosen = settings
             .snapshot_tables
             .as_ref()
             .is_none_or(|patterns| patterns.matches(&name) || patterns.matches(&qualified(id)));
-        settings.captures(id) && chosen && signal_table != Some(&*name)
+        settings.captures(id) && chosen
     };
     ids.retain(included);
     Ok(in_order(settings, ids))
@@ -536,11 +594,12 @@ fn in_order(settings: &Settings, ids: Vec<TableId>) -> Vec<TableId> {
     for entry in entries {
         let Ok(pattern) = Patterns::list(entry) else { continue };
         for id in &ids {
-            if pattern.matches(&id.to_string()) && !ordered.contains(id) {
+            if pattern.matches(&id.to_string()) && !ordered.contains(id) && !settings.is_signal_table(id) {
                 ordered.push(id.clone());
             }
         }
     }
+    ordered.extend(ids.into_iter().filter(|id| settings.is_signal_table(id)));
     ordered
 }
 
@@ -548,14 +607,17 @@ fn in_order(settings: &Settings, ids: Vec<TableId>) -> Vec<TableId> {
 struct Reader {
     session: Session,
     queue: Arc<std::sync::Mutex<VecDeque<(usize, String)>>>,
-    sender: mpsc::Sender<Result<RowChunk>>,
+    sender: mpsc::Sender<Result<RowChunk, ReadFailure>>,
+    timeout: Option<Duration>,
+    /// What it is at.
+    table: Option<usize>,
 }
 
 impl Reader {
     async fn run(mut self) {
         if let Err(error) = self.read().await {
             // Nobody listens any more when the task is stopping.
-            let _ = self.sender.send(Err(cause(error))).await;
+            let _ = self.sender.send(Err(ReadFailure { table: self.table, error })).await;
         }
     }
 
@@ -565,8 +627,10 @@ impl Reader {
 
     async fn read(&mut self) -> Result<(), WireError> {
         while let Some((table, copy)) = self.next() {
-            self.session.copy_out(&copy).await?;
-            while let Some(frames) = self.session.copied().await? {
+            self.table = Some(table);
+            // The server tells of the beginning together with the first rows.
+            within(self.timeout, self.session.copy_out(&copy)).await?;
+            while let Some(frames) = within(self.timeout, self.session.copied()).await? {
                 if self.sender.send(Ok(RowChunk { table, frames: Some(frames) })).await.is_err() {
                     return Ok(());
                 }
@@ -575,89 +639,18 @@ impl Reader {
                 return Ok(());
             }
         }
+        self.table = None;
         self.session.query("ROLLBACK").await.map(drop)
     }
 }
 
-/// Takes the next row off the frames: its fields, behind their count.
-pub fn next_row(frames: &mut Bytes) -> Option<Result<Bytes>> {
-    let broken = || Some(Err(Error::fatal("the data of COPY are broken")));
-    loop {
-        let length = u32::from_be_bytes(frames.get(1..5)?.try_into().ok()?) as usize + 1;
-        if length < 5 || length > frames.len() {
-            return broken();
-        }
-        let mut row = frames.split_to(length);
-        row.advance(5);
-        if row.starts_with(COPY_SIGNATURE) {
-            let flags = COPY_SIGNATURE.len() + 4;
-            let Some(mut extension) = row.get(flags..flags + 4) else { return broken() };
-            let header = flags + 4 + extension.get_u32() as usize;
-            if header > row.len() {
-                return broken();
-            }
-            row.advance(header);
-        }
-        match row.get(..2).map(|mut count| count.get_i16()) {
-            // The end of the data, or a header alone.
-            Some(-1) | None => {}
-            Some(_) => return Some(Ok(row)),
-        }
-    }
-}
-
-/// Finds where the fields of a row are.
-pub fn split(row: &Bytes, fields: &mut Vec<Option<(usize, usize)>>) -> Option<()> {
-    fields.clear();
-    let count = row.get(..2)?.get_i16();
-    let mut place = 2;
-    for _ in 0..count {
-        let length = row.get(place..place + 4)?.get_i32();
-        place += 4;
-        match usize::try_from(length) {
-            Ok(length) => {
-                let end = place.checked_add(length).filter(|end| *end <= row.len())?;
-                fields.push(Some((place, end)));
-                place = end;
-            }
-            Err(_) => fields.push(None),
-        }
-    }
-    Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(data: &[u8]) -> Vec<u8> {
-        let mut frame = vec![b'd'];
-        frame.extend_from_slice(&(data.len() as u32 + 4).to_be_bytes());
-        frame.extend_from_slice(data);
-        frame
-    }
-
-    #[test]
-    fn rows_come_out_of_frames_without_header_and_trailer() {
-        let mut first = COPY_SIGNATURE.to_vec();
-        first.extend_from_slice(&[0; 8]);
-        first.extend_from_slice(b"\0\x02\0\0\0\x01a\xff\xff\xff\xff");
-        let mut frames = Bytes::from([frame(&first), frame(b"\0\x01\0\0\0\0"), frame(b"\xff\xff")].concat());
-        let mut fields = Vec::new();
-        let row = next_row(&mut frames).unwrap().unwrap();
-        split(&row, &mut fields).unwrap();
-        assert_eq!(fields, [Some((6, 7)), None]);
-        let row = next_row(&mut frames).unwrap().unwrap();
-        split(&row, &mut fields).unwrap();
-        assert_eq!(fields, [Some((6, 6))]);
-        assert!(next_row(&mut frames).is_none());
-    }
-
-    #[test]
-    fn broken_rows_are_errors() {
-        let mut fields = Vec::new();
-        for row in [&b""[..], b"\0", b"\0\x01\0\0", b"\0\x01\0\0\0\x05abc"] {
-            assert!(split(&Bytes::from_static(row), &mut fields).is_none(), "{row:?}");
-        }
+/// Waits for an answer of the server, `database.query.timeout.ms` at most.
+async fn within<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = Result<T, WireError>>,
+) -> Result<T, WireError> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| silent(limit))?,
+        None => answer.await,
     }
 }

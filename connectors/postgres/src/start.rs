@@ -5,25 +5,35 @@ use std::sync::Arc;
 use raccord_plugin::{Error, OffsetMap, Result};
 use tracing::{info, warn};
 
+use crate::anchor::Anchor;
 use crate::catalog::TypeRegistry;
 use crate::classify::{cannot_connect, cannot_start, cause, debezium, interrupted, with_cause};
 use crate::columns::ColumnSettings;
+use crate::gap::{self, Identity, LogEnd};
+use crate::metrics::Metrics;
 use crate::offset::OffsetState;
 use crate::replication;
 use crate::settings::Settings;
-use crate::setup::{self, NewSlot, Slot};
+use crate::setup;
+use crate::slot::{self, Found, NewSlot, Slot};
+use crate::slot_watch::SlotWatch;
 use crate::snapshot::Snapshot;
 use crate::stream::{GENERAL_APPLICATION, Start, Stream};
 use crate::wire::sql::{SqlSession, sql_error};
 use crate::wire::{Lsn, Purpose, Session, WalStream, WireError};
 
 /// The name by which the server knows the session that streams.
-const STREAMING_APPLICATION: &str = "Debezium Streaming";
+pub const STREAMING_APPLICATION: &str = "Debezium Streaming";
+
+/// The server whose log a task has read, once it has.
+pub type KnownServer = Arc<tokio::sync::Mutex<Option<Identity>>>;
 
 /// What starting led to.
 pub enum Started {
     /// A snapshot, and what streaming behind it needs.
     Snapshot(Box<Snapshot>, Box<Afterwards>),
+    /// No snapshot: streaming may begin.
+    Ready(Box<Afterwards>, Box<Start>),
     /// Streaming.
     Stream(Box<Stream>),
     /// Neither: that is what the config says.
@@ -37,9 +47,10 @@ pub struct Afterwards {
     /// The session that made the slot.
     session: Option<Session>,
     server_version: u32,
+    metrics: Arc<Metrics>,
 }
 
-/// Starts a task. `stored` is the stored offset, `raw` the same as it was stored.
+/// Starts a task. `stored` is the stored offset, `raw` the same as it was stored, `known` what the task knows from before.
 ///
 /// # Errors
 /// Retriable when the server cannot be reached; everything else fails the task.
@@ -48,27 +59,43 @@ pub async fn start(
     columns: Arc<ColumnSettings>,
     stored: Option<OffsetState>,
     raw: Option<OffsetMap>,
+    known: KnownServer,
+    metrics: Arc<Metrics>,
 ) -> Result<Started> {
     let sql = setup::connect(&settings, GENERAL_APPLICATION).await.map_err(cannot_connect)?;
     let streams = settings.snapshot_mode.streams();
     if streams {
         setup::check_wal_level(&sql.client).await?;
     }
+    setup::guardrail(&sql.client, &settings).await?;
     let types = TypeRegistry::read(&sql.client).await.map_err(cannot_connect)?;
     let server_version = setup::server_version(&sql.client).await.map_err(cannot_connect)?;
-    let slot = setup::read_slot(&sql.client, &settings).await?;
-    let stored = usable_offset(&settings, stored, raw, slot.as_ref())?;
-    let (mut session, mut new_slot) = (None, None);
-    if streams && slot.is_none() {
-        let (made_by, made) = make_slot(&settings, &sql).await?;
-        (session, new_slot) = (Some(made_by), Some(made));
-    }
-    let afterwards = Afterwards { sql, types, session, server_version };
+    let found = slot::read(&sql.client, &settings).await?;
+    let mut session = match (streams, replication_session(&settings), &found) {
+        (false, ..) => None,
+        (true, session, Found::Missing) => Some(session.await.map_err(slot_not_made)?),
+        (true, session, _) => Some(session.await.map_err(|error| interrupted(cause(error)))?),
+    };
+    let stored = Stored { state: stored, raw };
+    let stored = stored.if_usable(&settings, &sql, session.as_mut(), &found, &known).await?;
+    let slot = match session.as_mut() {
+        Some(session) => slot_to_stream(&settings, &sql, session, found).await?,
+        None => SlotAtHand::without_streaming(found),
+    };
     let unfinished = stored.as_ref().is_some_and(|stored| stored.snapshot.is_some());
     if settings.snapshot_mode.takes_snapshot(stored.is_some(), unfinished) {
-        let Afterwards { sql, types, .. } = &afterwards;
-        let snapshot = Snapshot::start(settings, &columns, sql, types, new_slot.as_ref()).await;
-        return Ok(Started::Snapshot(Box::new(snapshot.map_err(interrupted)?), Box::new(afterwards)));
+        let anchor = match &slot {
+            SlotAtHand::New(new) => Anchor::of_new(new),
+            SlotAtHand::Old(slot) => Anchor::beside(slot, &settings, &sql).await.map_err(interrupted)?,
+            SlotAtHand::None => Anchor::default(),
+        };
+        // A session that made no slot would only sit idle for as long as the snapshot takes.
+        let session = session.filter(|_| matches!(slot, SlotAtHand::New(_)));
+        let snapshot = Snapshot::start(settings, &columns, &sql, &types, &anchor, metrics.clone())
+            .await
+            .map_err(interrupted)?;
+        let afterwards = Afterwards { sql, types, session, server_version, metrics };
+        return Ok(Started::Snapshot(Box::new(snapshot), Box::new(afterwards)));
     }
     if !streams {
         return Ok(Started::Nothing);
@@ -80,12 +107,13 @@ pub async fn start(
             Start { search: stored.lsn_proc.is_some(), state: stored, lsn, beats: false }
         }
         None => {
-            let state = current_position(&afterwards.sql).await.map_err(cannot_connect)?;
-            let lsn = default_start(new_slot.as_ref(), slot.as_ref(), &state);
+            let state = current_position(&sql).await.map_err(cannot_connect)?;
+            let lsn = slot.default_start(&state);
             Start { state, lsn, search: false, beats: false }
         }
     };
-    stream(settings, columns, afterwards, begin).await.map_err(interrupted)
+    let afterwards = Afterwards { sql, types, session, server_version, metrics };
+    Ok(Started::Ready(Box::new(afterwards), Box::new(begin)))
 }
 
 /// Streams on from the position of a snapshot that was taken.
@@ -102,67 +130,146 @@ pub async fn stream_behind_snapshot(
     tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
     let lsn = state.lsn.unwrap_or_default();
     let start = Start { state, lsn, search: false, beats: true };
-    stream(settings, columns, afterwards, start).await.map_err(interrupted)
+    stream(settings, columns, afterwards, start).await
 }
 
-/// The stored offset, if the log still has it.
-///
-/// # Errors
-/// When it has not and no snapshot may fill the gap.
-fn usable_offset(
-    settings: &Settings,
-    stored: Option<OffsetState>,
+/// What was stored.
+struct Stored {
+    state: Option<OffsetState>,
+    /// The same as it was stored.
     raw: Option<OffsetMap>,
-    slot: Option<&Slot>,
-) -> Result<Option<OffsetState>> {
-    let Some(stored) = stored else {
-        info!("Connector started with no previous offset");
-        return Ok(None);
-    };
-    let mode = settings.snapshot_mode;
-    if stored.snapshot.is_some() {
-        if !mode.takes_snapshot(true, true) {
-            return Err(debezium(
-                "The connector previously stopped while taking a snapshot, but now the connector is configured to never \
-                 allow snapshots. Reconfigure the connector to use snapshots initially or when needed.",
-            ));
+}
+
+impl Stored {
+    /// The stored offset, if the log still has it.
+    ///
+    /// # Errors
+    /// When it has not and no snapshot may fill the gap.
+    async fn if_usable(
+        self,
+        settings: &Settings,
+        sql: &SqlSession,
+        session: Option<&mut Session>,
+        slot: &Found,
+        known: &KnownServer,
+    ) -> Result<Option<OffsetState>> {
+        let mode = settings.snapshot_mode;
+        let mut gap = None;
+        if let Some(session) = session {
+            gap = gap::identify(session, self.state.as_ref(), &mut *known.lock().await).await?;
         }
-        return Ok(Some(stored));
+        let Some(stored) = self.state else {
+            info!("Connector started with no previous offset");
+            return Ok(None);
+        };
+        if stored.snapshot.is_some() {
+            if !mode.takes_snapshot(true, true) {
+                return Err(debezium(
+                    "The connector previously stopped while taking a snapshot, but now the connector is configured to never \
+                     allow snapshots. Reconfigure the connector to use snapshots initially or when needed.",
+                ));
+            }
+            return Ok(Some(stored));
+        }
+        if !settings.config.keys.connector.internal_log_position_check_enable || !mode.streams() {
+            return Ok(Some(stored));
+        }
+        if gap.is_none() {
+            let end = log_end(sql).await.map_err(cannot_connect)?;
+            gap = gap::find(&stored, slot, end)?;
+        }
+        let Some(gap) = gap else { return Ok(Some(stored)) };
+        warn!(?gap, "Last recorded offset is no longer available on the server.");
+        if mode.snapshots_on_data_error() {
+            info!("Attempting to snapshot data to fill the gap.");
+            return Ok(None);
+        }
+        Err(gap.error(&stored, self.raw, settings))
     }
-    if !settings.config.keys.connector.internal_log_position_check_enable || !mode.streams() {
-        return Ok(Some(stored));
+}
+
+/// Where the server's log ends.
+async fn log_end(sql: &SqlSession) -> Result<LogEnd, WireError> {
+    let statement = "\
+        SELECT CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) \
+                    ELSE pg_current_wal_lsn() END::text, \
+               pg_is_in_recovery()";
+    let row = sql.client.query_one(statement, &[]).await.map_err(sql_error)?;
+    let lsn: Option<String> = row.get(0);
+    Ok(LogEnd { lsn: lsn.as_deref().and_then(Lsn::parse).unwrap_or_default(), standby: row.get(1) })
+}
+
+/// The slot that a start found or made.
+enum SlotAtHand {
+    /// It was there before.
+    Old(Slot),
+    /// It was made just now.
+    New(NewSlot),
+    /// There is none, and nothing will be streamed.
+    None,
+}
+
+impl SlotAtHand {
+    fn without_streaming(found: Found) -> Self {
+        match found {
+            Found::Slot(slot) => Self::Old(slot),
+            Found::Missing | Found::Lost(_) => Self::None,
+        }
     }
-    let available = slot.is_some_and(|slot| stored.lsn_commit.is_none_or(|commit| slot.restart <= commit));
-    if available {
-        return Ok(Some(stored));
+
+    /// Where streaming begins without stored offset and snapshot: at the new slot, or where the slot is.
+    fn default_start(&self, now: &OffsetState) -> Lsn {
+        let current = now.lsn.unwrap_or_default();
+        match self {
+            Self::New(new) => new.consistent_point,
+            Self::Old(slot) => slot.confirmed_flush.min(current),
+            Self::None => current,
+        }
     }
-    warn!("Last recorded offset is no longer available on the server.");
-    if mode.snapshots_on_data_error() {
-        info!("Attempting to snapshot data to fill the gap.");
-        return Ok(None);
+}
+
+/// The slot to stream from; made when there is none, or only a lost one that may be replaced.
+async fn slot_to_stream(
+    settings: &Settings,
+    sql: &SqlSession,
+    session: &mut Session,
+    found: Found,
+) -> Result<SlotAtHand> {
+    match found {
+        Found::Slot(slot) => return Ok(SlotAtHand::Old(slot)),
+        Found::Missing => {}
+        Found::Lost(reason) if !settings.snapshot_mode.snapshots_on_data_error() => {
+            return Err(gap::lost(settings, &reason));
+        }
+        Found::Lost(reason) => {
+            warn!(
+                reason,
+                "The replication slot is lost: it is dropped and made anew, as snapshot.mode allows"
+            );
+            let dropped = slot::drop(&sql.client, &settings.config.keys.postgres.slot_name).await;
+            dropped.map_err(|error| cannot_start("Cannot drop the lost replication slot", error))?;
+        }
     }
-    let offset = raw.map(|raw| serde_json::Value::Object(raw).to_string()).unwrap_or_default();
-    Err(setup::position_lost(&offset))
+    make_slot(settings, sql, session).await.map(SlotAtHand::New)
 }
 
 /// Makes the slot, after the publication.
-async fn make_slot(settings: &Settings, sql: &SqlSession) -> Result<(Session, NewSlot)> {
-    let failed = |error: WireError| {
-        let mut message = "Creation of replication slot failed".to_owned();
-        if error.to_string().contains("already exists") {
-            message += "; when setting up multiple connectors for the same database host, please make sure to use a \
-                        distinct replication slot name for each.";
-        }
-        cannot_start(&message, error)
-    };
-    let mut session = Session::connect(&settings.endpoint, Purpose::Replication, STREAMING_APPLICATION)
-        .await
-        .map_err(|error| cannot_start("Cannot open a replication connection", error))?;
+async fn make_slot(settings: &Settings, sql: &SqlSession, session: &mut Session) -> Result<NewSlot> {
     setup::publication(&sql.client, settings).await.map_err(fatal)?;
-    let failover = setup::wants_failover(&sql.client, settings).await.map_err(failed)?;
-    let slot = setup::create_slot(&mut session, settings, failover).await.map_err(failed)?;
-    info!(slot = settings.config.keys.postgres.slot_name, at = %slot.consistent_point, "Created replication slot");
-    Ok((session, slot))
+    let life = slot::life(&sql.client, settings).await.map_err(slot_not_made)?;
+    let name = &settings.config.keys.postgres.slot_name;
+    let slot = slot::create(session, &sql.client, settings, name, life).await.map_err(slot_not_made)?;
+    info!(slot = name, at = %slot.consistent_point, "Created replication slot");
+    Ok(slot)
+}
+
+fn slot_not_made(error: WireError) -> Error {
+    let mut message = "Creation of replication slot failed".to_owned();
+    if error.to_string().contains("already exists") {
+        message += "; when setting up multiple connectors for the same database host, please make sure to use a distinct \
+                    replication slot name for each.";
+    }
+    cannot_start(&message, error)
 }
 
 /// What fails while a task starts is not tried again.
@@ -170,16 +277,6 @@ fn fatal(error: Error) -> Error {
     match error.kind() {
         raccord_plugin::ErrorKind::Retriable => with_cause(debezium("Cannot prepare the publication"), error),
         _ => error,
-    }
-}
-
-/// Where streaming begins without stored offset: at the new slot, or where the slot is.
-fn default_start(new_slot: Option<&NewSlot>, slot: Option<&Slot>, state: &OffsetState) -> Lsn {
-    let current = state.lsn.unwrap_or_default();
-    match (new_slot, slot) {
-        (Some(new), _) => new.consistent_point,
-        (None, Some(slot)) => slot.confirmed_flush.min(current),
-        (None, None) => current,
     }
 }
 
@@ -200,33 +297,46 @@ async fn current_position(sql: &SqlSession) -> Result<OffsetState, WireError> {
 }
 
 /// Prepares the server and begins to stream; with a search, goes through its two passes.
-async fn stream(
+///
+/// # Errors
+/// What the server or the network says.
+pub async fn stream(
     settings: Arc<Settings>,
     columns: Arc<ColumnSettings>,
     afterwards: Afterwards,
     start: Start,
 ) -> Result<Started> {
-    let Afterwards { sql, types, session, server_version } = afterwards;
+    begin_to_stream(settings, columns, afterwards, start).await.map_err(interrupted)
+}
+
+async fn begin_to_stream(
+    settings: Arc<Settings>,
+    columns: Arc<ColumnSettings>,
+    afterwards: Afterwards,
+    start: Start,
+) -> Result<Started> {
+    let Afterwards { sql, types, session, server_version, metrics } = afterwards;
     setup::publication(&sql.client, &settings).await?;
     setup::replica_identities(&sql.client, &settings).await?;
+    let watch = SlotWatch::begin(&settings, &metrics).await.map_err(cause)?;
     let lsn = start.lsn;
     let session = match session {
         Some(session) => session,
-        None => replication_session(&settings).await?,
+        None => replication_session(&settings).await.map_err(cause)?,
     };
     let wal = begin(&settings, session, server_version, lsn).await?;
-    let mut stream = Stream::new(settings.clone(), columns, wal, sql, types, start)?;
+    let mut stream = Stream::new(settings.clone(), columns, wal, sql, types, watch, start)?;
     if stream.is_searching() {
         stream.search().await?;
         stream.stop_first_pass().await;
-        let session = replication_session(&settings).await?;
+        let session = replication_session(&settings).await.map_err(cause)?;
         stream.second_pass(begin(&settings, session, server_version, lsn).await?);
     }
     Ok(Started::Stream(Box::new(stream)))
 }
 
-async fn replication_session(settings: &Settings) -> Result<Session> {
-    Session::connect(&settings.endpoint, Purpose::Replication, STREAMING_APPLICATION).await.map_err(cause)
+async fn replication_session(settings: &Settings) -> Result<Session, WireError> {
+    Session::connect(&settings.endpoint, Purpose::Replication, STREAMING_APPLICATION).await
 }
 
 /// Begins to stream; tries `slot.max.retries` times, since a slot may still be in use by a session that is ending.
@@ -255,6 +365,6 @@ async fn begin(settings: &Settings, session: Session, server_version: u32, lsn: 
             settings.slot_retry_delay.as_millis(),
         );
         tokio::time::sleep(settings.slot_retry_delay).await;
-        session = replication_session(settings).await?;
+        session = replication_session(settings).await.map_err(cause)?;
     }
 }

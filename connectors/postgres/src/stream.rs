@@ -32,7 +32,9 @@ use crate::messages::MessageRecords;
 use crate::offset::{MessageType, OffsetState, Positions};
 use crate::on_demand::{OnDemand, Output};
 use crate::pgoutput::{Message, Relation, decode};
+use crate::reselect::{Reselected, Reselector};
 use crate::settings::Settings;
+use crate::slot_watch::SlotWatch;
 use crate::transactions::Transactions;
 use crate::wal_position::{Kind, WalPositionLocator};
 use crate::wire::frames::{Frame, Frames};
@@ -59,6 +61,8 @@ pub struct Stream {
     frames: Frames,
     /// Asks the catalog.
     sql: SqlSession,
+    watch: SlotWatch,
+    reselector: Reselector,
     types: TypeRegistry,
     /// Tables by oid; `None` for those that are not captured.
     relations: HashMap<u32, Option<Arc<CapturedTable>>>,
@@ -93,8 +97,19 @@ enum Step {
     Relation(Relation),
     /// It is a row of the signal table, by its oid.
     Signal(u32, Change),
+    /// It is a row of which columns have to be read again.
+    Reselect(Box<Row>, Vec<usize>),
     /// It is the one that the first pass looked for.
     Found,
+}
+
+/// A change of a row, and where it stands.
+struct Row {
+    lsn: Lsn,
+    next_lsn: Option<Lsn>,
+    kind: MessageType,
+    relation: u32,
+    change: Change,
 }
 
 /// Where to begin.
@@ -120,9 +135,10 @@ impl Stream {
         wal: WalStream,
         sql: SqlSession,
         types: TypeRegistry,
+        watch: SlotWatch,
         mut start: Start,
     ) -> Result<Self> {
-        let on_demand = OnDemand::new(&settings, &columns, &mut start.state)?;
+        let on_demand = OnDemand::new(&settings, &columns, watch.metrics(), &mut start.state)?;
         let locator = start.search.then(|| {
             info!(lsn = %start.lsn, "Searching for WAL resume position");
             WalPositionLocator::new(start.state.lsn_commit, start.lsn, start.state.message_type)
@@ -147,6 +163,8 @@ impl Stream {
             wal: Some(wal),
             frames: Frames::default(),
             sql,
+            watch,
+            reselector: Reselector::default(),
             types,
             relations: HashMap::new(),
             completed: Some(start.lsn),
@@ -252,7 +270,15 @@ impl Stream {
                                     // The same message again, when that is done.
                                     continue;
                                 }
-                                self.row(lsn, next_lsn, relation, &change, positions, batch)?;
+                                let kind = change.kind();
+                                let row = Row { lsn, next_lsn, kind, relation, change };
+                                self.row(row, &Reselected::new(), positions, batch)?;
+                            }
+                            Step::Reselect(row, wanted) => {
+                                let reselected = self.reselect(&row, &wanted).await?;
+                                self.completed = Some(row.lsn);
+                                self.reached(row.lsn, row.kind);
+                                self.row(*row, &reselected, positions, batch)?;
                             }
                             Step::Done | Step::Found => {}
                         }
@@ -436,13 +462,24 @@ impl Stream {
             }
             Message::Relation(relation) => return Ok(Step::Relation(relation)),
             Message::Insert { relation, new } => {
-                return self.change(lsn, next_lsn, relation, Change::Insert(new), positions, batch);
+                let row =
+                    Row { lsn, next_lsn, kind: MessageType::Insert, relation, change: Change::Insert(new) };
+                return self.change(row, positions, batch);
             }
             Message::Update { relation, old, new } => {
-                return self.change(lsn, next_lsn, relation, Change::Update(old, new), positions, batch);
+                let row = Row {
+                    lsn,
+                    next_lsn,
+                    kind: MessageType::Update,
+                    relation,
+                    change: Change::Update(old, new),
+                };
+                return self.change(row, positions, batch);
             }
             Message::Delete { relation, old } => {
-                return self.change(lsn, next_lsn, relation, Change::Delete(old), positions, batch);
+                let row =
+                    Row { lsn, next_lsn, kind: MessageType::Delete, relation, change: Change::Delete(old) };
+                return self.change(row, positions, batch);
             }
             Message::Truncate { relations } => self.truncate(lsn, &relations, positions, batch),
             Message::Logical { transactional, prefix, content, .. } => {
@@ -458,6 +495,7 @@ impl Stream {
         self.state.lsn = Some(lsn);
         self.state.lsn_proc = self.completed;
         self.state.message_type = Some(kind);
+        self.state.xmin = self.watch.xmin();
         self.state.tx_id = self.transaction.map(|transaction| transaction.id);
         if let Some(transaction) = self.transaction {
             self.state.ts_us = Some(transaction.commit_time_us);
@@ -465,30 +503,49 @@ impl Stream {
         self.state.snapshot = None;
     }
 
-    fn change(
-        &mut self,
-        lsn: Lsn,
-        next_lsn: Option<Lsn>,
-        relation: u32,
-        change: Change,
-        positions: &mut Positions,
-        batch: &mut SourceBatch,
-    ) -> Result<Step> {
-        self.completed = Some(lsn);
-        self.reached(lsn, change.kind());
-        if self.on_demand.is_signal(relation) {
-            return Ok(Step::Signal(relation, change));
+    /// Takes a change of a row: one of the signal table is acted upon first, and columns that have to be read again are
+    /// asked for before anything has moved.
+    fn change(&mut self, row: Row, positions: &mut Positions, batch: &mut SourceBatch) -> Result<Step> {
+        if self.settings.reselect.is_some()
+            && let Some(wanted) = self.wanted(&row)
+        {
+            return Ok(Step::Reselect(Box::new(row), wanted));
         }
-        self.row(lsn, next_lsn, relation, &change, positions, batch)?;
+        self.completed = Some(row.lsn);
+        self.reached(row.lsn, row.kind);
+        if self.on_demand.is_signal(row.relation) {
+            return Ok(Step::Signal(row.relation, row.change));
+        }
+        self.row(row, &Reselected::new(), positions, batch)?;
         Ok(Step::Done)
+    }
+
+    /// The columns of a row that are to be read again, if any.
+    fn wanted(&self, row: &Row) -> Option<Vec<usize>> {
+        let operation = match row.kind {
+            MessageType::Insert => Operation::Create,
+            MessageType::Update => Operation::Update,
+            _ => return None,
+        };
+        let reselect = self.relations.get(&row.relation)?.as_ref()?.reselect.as_ref()?;
+        let (old, new) = row.change.rows();
+        let wanted = reselect.wanted(old, new?);
+        (!wanted.is_empty() && !self.settings.skipped.contains(operation)).then_some(wanted)
+    }
+
+    /// Reads columns of a row again.
+    async fn reselect(&mut self, row: &Row, wanted: &[usize]) -> Result<Reselected> {
+        let (Some(Some(table)), (_, Some(new))) = (self.relations.get(&row.relation), row.change.rows())
+        else {
+            return Ok(Reselected::new());
+        };
+        self.reselector.select(&self.settings, table, wanted, new).await
     }
 
     fn row(
         &mut self,
-        lsn: Lsn,
-        next_lsn: Option<Lsn>,
-        relation: u32,
-        change: &Change,
+        Row { lsn, next_lsn, relation, change, .. }: Row,
+        reselected: &Reselected,
         positions: &mut Positions,
         batch: &mut SourceBatch,
     ) -> Result<()> {
@@ -498,7 +555,8 @@ impl Stream {
         };
         let place = Place { state: &mut self.state, positions, continues: next_lsn == Some(lsn) };
         let before = batch.len();
-        let emitted = self.emitter.change(table, change, place, self.transactions.as_mut(), batch);
+        let emitted =
+            self.emitter.change(table, &change, reselected, place, self.transactions.as_mut(), batch);
         if self.on_demand.watches(table, self.transaction.map(|transaction| transaction.id)) {
             self.on_demand.deduplicate(&batch.records()[before..]);
         }

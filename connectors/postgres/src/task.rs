@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use raccord_cdc::Notification;
 use raccord_data::Position;
 use raccord_plugin::{
     Error, ErrorKind, RawConfig, Result, SourceBatch, SourceContext, SourceOffset, SourceTask,
@@ -18,11 +19,15 @@ use tracing::{info, warn};
 use crate::classify::interrupted;
 use crate::columns::ColumnSettings;
 use crate::config::TaskConfig;
+use crate::driver::DriverSettings;
+use crate::metrics::{Metrics, SnapshotPhase};
 use crate::offset::{OffsetState, Positions, partition, source_offset};
+use crate::progress::Outlet;
 use crate::settings::Settings;
 use crate::setup;
+use crate::slot;
 use crate::snapshot::Snapshot;
-use crate::start::{self, Afterwards, Started};
+use crate::start::{self, Afterwards, KnownServer, Started};
 use crate::stream::Stream;
 
 /// The task.
@@ -42,6 +47,8 @@ struct Opened {
     retry_at: Option<Instant>,
     /// What was stored last: streaming may begin to confirm with it.
     stored: Option<OffsetState>,
+    server: KnownServer,
+    metrics: Arc<Metrics>,
 }
 
 enum Phase {
@@ -62,17 +69,16 @@ impl Opened {
     async fn poll(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
         loop {
             match &mut self.phase {
-                Phase::Idle => self.begin().await?,
+                Phase::Idle => self.begin(positions).await?,
                 Phase::Starting(starting) => {
                     let started = starting
                         .await
                         .unwrap_or_else(|error| Err(Error::fatal("starting broke off").caused_by(error)));
                     self.phase = Phase::Idle;
-                    self.phase = match started? {
-                        Started::Snapshot(snapshot, afterwards) => Phase::Snapshot(snapshot, afterwards),
-                        Started::Stream(stream) => Phase::Stream(stream),
-                        Started::Nothing => Phase::Finished,
-                    };
+                    self.started(started?, &mut Outlet { positions, batch });
+                    if !batch.is_empty() {
+                        return Ok(());
+                    }
                 }
                 Phase::Snapshot(snapshot, _) => {
                     let complete = snapshot.poll(positions, batch).await.map_err(interrupted)?;
@@ -89,7 +95,31 @@ impl Opened {
         }
     }
 
-    async fn begin(&mut self) -> Result<()> {
+    /// Goes on from where starting led to, and tells whether there is a snapshot.
+    fn started(&mut self, started: Started, outlet: &mut Outlet<'_>) {
+        let mut tell = |kind| outlet.tell(&self.settings, &Notification::initial_snapshot(kind), None);
+        self.phase = match started {
+            Started::Snapshot(snapshot, afterwards) => {
+                tell("STARTED");
+                Phase::Snapshot(snapshot, afterwards)
+            }
+            Started::Ready(afterwards, begin) => {
+                tell("SKIPPED");
+                self.metrics.set_snapshot_phase(SnapshotPhase::Skipped);
+                let (settings, columns) = (self.settings.clone(), self.columns.clone());
+                let stream = start::stream(settings, columns, *afterwards, *begin);
+                Phase::Starting(AbortOnDropHandle::new(tokio::spawn(stream)))
+            }
+            Started::Stream(stream) => Phase::Stream(stream),
+            Started::Nothing => {
+                tell("SKIPPED");
+                self.metrics.set_snapshot_phase(SnapshotPhase::Skipped);
+                Phase::Finished
+            }
+        };
+    }
+
+    async fn begin(&mut self, positions: &mut Positions) -> Result<()> {
         if let Some(at) = self.retry_at {
             info!("Awaiting end of restart backoff period after a retriable error");
             tokio::time::sleep_until(at).await;
@@ -98,7 +128,17 @@ impl Opened {
         let partition = partition(self.settings.config.topic_prefix());
         let stored = self.context.offsets.offsets(&[partition]).await?.pop().flatten();
         self.stored = stored.as_ref().map(OffsetState::read);
-        let starting = start::start(self.settings.clone(), self.columns.clone(), self.stored.clone(), stored);
+        // What comes before the first position of this task carries the one that is stored.
+        positions.begin_at(self.stored.as_ref());
+        let (settings, columns) = (self.settings.clone(), self.columns.clone());
+        let starting = start::start(
+            settings,
+            columns,
+            self.stored.clone(),
+            stored,
+            self.server.clone(),
+            self.metrics.clone(),
+        );
         self.phase = Phase::Starting(AbortOnDropHandle::new(tokio::spawn(starting)));
         Ok(())
     }
@@ -109,7 +149,6 @@ impl Opened {
         };
         let mut state = snapshot.state().clone();
         state.snapshot = None;
-        info!("Snapshot completed");
         self.phase = match self.settings.snapshot_mode.streams() {
             true => {
                 let stream = start::stream_behind_snapshot(
@@ -150,6 +189,7 @@ impl SourceTask for PostgresTask {
     async fn open(&mut self, context: SourceContext, config: &RawConfig) -> Result<()> {
         let settings = Arc::new(Settings::new(TaskConfig::read(config)?, context.task)?);
         let columns = Arc::new(ColumnSettings::new(&settings.config)?);
+        DriverSettings::warn_of_others(config);
         self.opened = Some(Opened {
             context,
             settings,
@@ -158,6 +198,8 @@ impl SourceTask for PostgresTask {
             retries: 0,
             retry_at: None,
             stored: None,
+            server: KnownServer::default(),
+            metrics: Arc::default(),
         });
         Ok(())
     }
@@ -192,19 +234,24 @@ impl SourceTask for PostgresTask {
     async fn close(&mut self) {
         let Some(opened) = self.opened.take() else { return };
         let drops = opened.settings.config.keys.postgres.slot_drop_on_stop;
-        if let Phase::Stream(stream) = opened.phase {
-            stream.close().await;
+        match opened.phase {
+            Phase::Stream(stream) => stream.close().await,
+            // Only the log is told: no record is taken any more.
+            Phase::Snapshot(mut snapshot, _) => {
+                snapshot.abort(&mut self.positions, &mut SourceBatch::new(0, 0));
+            }
+            Phase::Idle | Phase::Starting(_) | Phase::Finished => {}
         }
         if !drops {
             return;
         }
-        let slot = &opened.settings.config.keys.postgres.slot_name;
+        let name = &opened.settings.config.keys.postgres.slot_name;
         let dropped = async {
             let sql = setup::connect(&opened.settings, "Debezium Drop Slot").await?;
-            setup::drop_slot(&sql.client, slot).await
+            slot::drop(&sql.client, name).await
         };
         if let Err(error) = dropped.await {
-            warn!(slot, %error, "cannot drop the replication slot");
+            warn!(slot = name, %error, "cannot drop the replication slot");
         }
     }
 }

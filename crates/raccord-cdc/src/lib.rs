@@ -38,7 +38,7 @@ pub use heartbeat::HeartbeatRecords;
 pub use key_columns::KeyColumns;
 pub use mapping::{CellMapping, ColumnMappings, Hashing};
 pub use naming::{TopicNaming, TopicNamingKeys};
-pub use notification::NotificationRecords;
+pub use notification::{Notification, Notifications};
 pub use operation::{Operation, SkippedOperations};
 pub use patterns::{PatternError, Patterns};
 pub use plan::{KeyCell, PlanSettings, TablePlan};

@@ -13,6 +13,7 @@ pub fn differences(expected: &CdcRecording, actual: &CdcRecording) -> Vec<String
         }
     };
     say("state of the task", &expected.task, &actual.task);
+    say("answers", &expected.answers.join("\n"), &actual.answers.join("\n"));
     let names = |recording: &CdcRecording| recording.topics.keys().cloned().collect::<Vec<_>>().join(" ");
     say("topics", &names(expected), &names(actual));
     for (topic, records) in &expected.topics {

@@ -65,6 +65,18 @@ pub enum CdcStep {
     Topic(CreateTopic),
     /// Writes records.
     Produce(Produce),
+    /// Stops the connector and waits until nobody uses the slot.
+    Stop {},
+    /// Lets a stopped connector go on, and waits for nothing.
+    Resume {},
+    /// Lets a stopped connector go on with another config, and waits for nothing.
+    Change(IndexMap<String, Option<String>>),
+    /// Waits until the task has failed.
+    Fails {},
+    /// Waits until the connector streams.
+    Streams {},
+    /// Puts the config, whatever the answer is, and keeps that.
+    Put {},
 }
 
 /// What one side did.
@@ -80,6 +92,9 @@ pub struct CdcRecording {
     pub offset: Option<String>,
     /// The state of the task at the end.
     pub task: String,
+    /// What REST answered where the scenario keeps it.
+    #[serde(default)]
+    pub answers: Vec<String>,
 }
 
 /// A record: its parts as text, schemas taken out.
@@ -110,8 +125,12 @@ impl CdcRecording {
         for (topic, records) in &self.topics {
             topics.push(format!("\n    {}: {}", serde_json::to_string(topic)?, lines(records, "      ")?));
         }
+        let answers = match self.answers.is_empty() {
+            true => String::new(),
+            false => format!("\n  \"answers\": {},", lines(&self.answers, "    ")?),
+        };
         Ok(format!(
-            "{{\n  \"scenario\": {},\n  \"task\": {},\n  \"offset\": {},\n  \"schemas\": {},\n  \"topics\": {{{}\n  }}\n}}\n",
+            "{{\n  \"scenario\": {},\n  \"task\": {},{answers}\n  \"offset\": {},\n  \"schemas\": {},\n  \"topics\": {{{}\n  }}\n}}\n",
             serde_json::to_string(&self.scenario)?,
             serde_json::to_string(&self.task)?,
             serde_json::to_string(&self.offset)?,

@@ -76,24 +76,25 @@ impl Side<'_> {
     fn run(&self) -> Result<CdcRecording> {
         let database = self.database();
         self.postgres.fresh_database(&database)?;
+        let mut answers = Vec::new();
         for (index, step) in self.scenario.steps.iter().enumerate() {
-            self.step(step).with_context(|| format!("step {index}: {step:?}"))?;
+            self.step(step, &mut answers).with_context(|| format!("step {index}: {step:?}"))?;
         }
         self.settle()?;
-        self.recording()
+        Ok(CdcRecording { answers, ..self.recording()? })
     }
 
-    fn step(&self, step: &CdcStep) -> Result<()> {
+    fn step(&self, step: &CdcStep, answers: &mut Vec<String>) -> Result<()> {
         let database = self.database();
         match step {
             CdcStep::Sql(sql) => self.postgres.run(&database, sql).map(drop),
             CdcStep::File(name) => self.postgres.run_file(&database, &folder().join(name)),
             CdcStep::Start {} => {
-                self.put()?;
+                self.put(&self.config(&IndexMap::new()))?;
                 self.wait_until_streaming()
             }
             CdcStep::StartOnly {} => {
-                self.put()?;
+                self.put(&self.config(&IndexMap::new()))?;
                 self.settle()
             }
             CdcStep::Settle {} => self.settle(),
@@ -106,17 +107,37 @@ impl Side<'_> {
                 self.kafka.produce(&produce.topic, &produce.records, &Names::default())
             }
             CdcStep::Restart {} => {
-                self.request("PUT", "/stop", None)?;
-                self.wait("the slot is free", |side| Ok(side.slot_is_active()? == Some(false)))?;
+                self.stop()?;
                 self.request("PUT", "/resume", None)?;
                 self.wait_until_streaming()
+            }
+            CdcStep::Stop {} => self.stop(),
+            CdcStep::Resume {} => self.request("PUT", "/resume", None).map(drop),
+            CdcStep::Change(keys) => {
+                self.put(&self.config(keys))?;
+                self.request("PUT", "/resume", None).map(drop)
+            }
+            CdcStep::Fails {} => self.wait("the task fails", |side| Ok(side.task()?["state"] == "FAILED")),
+            CdcStep::Streams {} => self.wait_until_streaming(),
+            CdcStep::Put {} => {
+                let config = self.config(&IndexMap::new());
+                let (status, body) = self.request("PUT", "/config", Some(&json!(config)))?;
+                let body = body.replace(&self.postgres.port.to_string(), "<port>");
+                answers.push(format!("{status} {body}"));
+                Ok(())
             }
         }
     }
 
-    fn put(&self) -> Result<()> {
+    fn stop(&self) -> Result<()> {
+        self.request("PUT", "/stop", None)?;
+        self.wait("the slot is free", |side| Ok(side.slot_is_active()? != Some(true)))
+    }
+
+    /// The connector's config, with some keys changed.
+    fn config(&self, changed: &IndexMap<String, Option<String>>) -> IndexMap<String, String> {
         let database = self.database();
-        let mut config: IndexMap<&str, String> = IndexMap::from([
+        let config: IndexMap<&str, String> = IndexMap::from([
             ("connector.class", "io.debezium.connector.postgresql.PostgresConnector".to_owned()),
             ("tasks.max", "1".to_owned()),
             ("database.hostname", "127.0.0.1".to_owned()),
@@ -130,14 +151,19 @@ impl Side<'_> {
             ("poll.interval.ms", "50".to_owned()),
             ("header.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
         ]);
-        for (key, value) in &self.scenario.config {
+        let mut config: IndexMap<String, String> =
+            config.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        for (key, value) in self.scenario.config.iter().chain(changed) {
             match value {
-                Some(value) => config.insert(key, self.filled(value)),
+                Some(value) => config.insert(key.clone(), self.filled(value)),
                 None => config.shift_remove(key.as_str()),
             };
         }
-        let answer = self.request("PUT", "/config", Some(&json!(config)))?;
-        match answer {
+        config
+    }
+
+    fn put(&self, config: &IndexMap<String, String>) -> Result<()> {
+        match self.request("PUT", "/config", Some(&json!(config)))? {
             (200..300, _) => Ok(()),
             (status, body) => bail!("PUT config: {status} {body}"),
         }
@@ -262,6 +288,13 @@ impl Side<'_> {
     fn task_summary(&self) -> Result<String> {
         let task = self.task()?;
         let trace = task["trace"].as_str().and_then(|trace| trace.lines().next()).unwrap_or_default();
+        // Debezium prints an object of its own there.
+        let trace = match (trace.split_once(" starting at "), trace.split_once(", but this is no longer")) {
+            (Some((before, _)), Some((_, behind))) => {
+                format!("{before} starting at <offset>, but this is no longer{behind}")
+            }
+            _ => trace.to_owned(),
+        };
         Ok(format!("{} {trace}", task["state"].as_str().unwrap_or("none")).trim().to_owned())
     }
 

@@ -54,6 +54,16 @@ pub struct ColumnPlan {
 }
 
 impl ColumnPlan {
+    /// The column's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of its type.
+    pub fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
     /// Compiles a column.
     pub fn new(column: &CatalogColumn, types: &TypeRegistry, settings: &ColumnSettings) -> Self {
         Self::of_type(&column.column, column.type_oid, types, settings)

@@ -38,6 +38,7 @@ use crate::catalog::TypeRegistry;
 use crate::classify::cause;
 use crate::columns::ColumnSettings;
 use crate::emit::{Change, Emitter, now};
+use crate::metrics::Metrics;
 use crate::offset::{OffsetState, Positions, SnapshotKind, SnapshotState};
 use crate::settings::Settings;
 use crate::setup;
@@ -70,6 +71,7 @@ pub struct Output<'a> {
 pub struct OnDemand {
     settings: Arc<Settings>,
     columns: Arc<ColumnSettings>,
+    metrics: Arc<Metrics>,
     /// The signal table, where its rows are looked at.
     signal_table: Option<TableId>,
     /// The same by its oid in the stream.
@@ -115,6 +117,7 @@ impl OnDemand {
     pub fn new(
         settings: &Arc<Settings>,
         columns: &Arc<ColumnSettings>,
+        metrics: Arc<Metrics>,
         start: &mut OffsetState,
     ) -> Result<Self> {
         let context = match start.further.as_deref() {
@@ -134,6 +137,7 @@ impl OnDemand {
         let mut on_demand = Self {
             settings: Arc::clone(settings),
             columns: Arc::clone(columns),
+            metrics,
             signal_table,
             signal_relation: None,
             acted: false,
@@ -203,6 +207,7 @@ impl OnDemand {
                 let start = start_blocking(
                     Arc::clone(&self.settings),
                     Arc::clone(&self.columns),
+                    Arc::clone(&self.metrics),
                     request.clone(),
                     out.state.clone(),
                 );
@@ -476,13 +481,14 @@ fn is_page_behind(high: Lsn, lsn: Lsn) -> bool {
 async fn start_blocking(
     settings: Arc<Settings>,
     columns: Arc<ColumnSettings>,
+    metrics: Arc<Metrics>,
     request: SnapshotRequest,
     state: OffsetState,
 ) -> Result<Snapshot> {
     info!("Starting snapshot");
     let sql = setup::connect(&settings, GENERAL_APPLICATION).await.map_err(cause)?;
     let types = TypeRegistry::read(&sql.client).await.map_err(cause)?;
-    Snapshot::blocking(settings, &columns, &sql, &types, &request, state).await
+    Snapshot::blocking(settings, &columns, &sql, &types, &request, state, metrics).await
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! socket that was opened here, so that TLS is decided in one place.
 
 pub mod frames;
+mod old_keys;
 pub mod reader;
 pub mod session;
 pub mod socket;
@@ -13,7 +14,7 @@ mod tls;
 
 use std::fmt;
 
-pub use reader::{Chunk, WalStream};
+pub use reader::{Chunk, FlushTimeoutAction, WalStream};
 pub use session::{Purpose, Session};
 pub use socket::{Endpoint, SslMode, TlsFiles};
 
@@ -53,10 +54,14 @@ pub enum WireError {
     Io(std::io::Error),
     /// The server answered with an error.
     Server(ServerError),
+    /// The server has no TLS.
+    NoTls,
     /// TLS could not be set up, or the server's certificate is not trusted.
     Tls(String),
     /// The server sent what the protocol does not allow, or asks for something we do not do.
     Protocol(String),
+    /// A position could not be reported within `lsn.flush.timeout.ms`.
+    FlushTimeout(Lsn),
 }
 
 /// An ErrorResponse: severity, SQLSTATE and the texts.
@@ -92,16 +97,29 @@ impl fmt::Display for WireError {
         match self {
             Self::Io(error) => write!(f, "{error}"),
             Self::Server(error) => write!(f, "{error}"),
+            Self::NoTls => f.write_str("The server does not support SSL."),
             Self::Tls(message) | Self::Protocol(message) => f.write_str(message),
+            Self::FlushTimeout(lsn) => write!(
+                f,
+                "LSN flush operation timed out for LSN 'LSN{{{lsn}}}'. Task is configured to fail on timeout as configured by lsn.flush.timeout.action configuration."
+            ),
         }
     }
 }
 
 impl std::error::Error for WireError {}
 
+impl WireError {
+    /// The failure of TLS that an error of a socket stands for, if it does.
+    fn of_tls(error: &std::io::Error) -> Option<Self> {
+        let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        Some(Self::Tls(format!("SSL error: {inner}")))
+    }
+}
+
 impl From<std::io::Error> for WireError {
     fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
+        Self::of_tls(&error).unwrap_or(Self::Io(error))
     }
 }
 

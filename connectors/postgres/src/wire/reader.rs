@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
 
 use super::session::{closed, error_in, frame_length};
 use super::socket::Socket;
@@ -41,6 +42,32 @@ pub struct ReaderSettings {
     pub status_interval: Duration,
     /// How many bytes may be read and not taken yet.
     pub budget_bytes: usize,
+    /// How long a report may take.
+    pub flush_timeout: Duration,
+    /// What is done when it takes longer.
+    pub flush_timeout_action: FlushTimeoutAction,
+}
+
+/// `lsn.flush.timeout.action`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushTimeoutAction {
+    /// The task fails.
+    Fail,
+    /// It is said, and waited for.
+    Warn,
+    /// It is waited for.
+    Ignore,
+}
+
+impl FlushTimeoutAction {
+    /// Reads the value of `lsn.flush.timeout.action`.
+    pub fn of(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "warn" => Self::Warn,
+            "ignore" => Self::Ignore,
+            _ => Self::Fail,
+        }
+    }
 }
 
 /// Whole frames of the stream, in order.
@@ -73,8 +100,9 @@ impl WalStream {
             budget: Arc::new(Semaphore::new(budget_permits)),
             budget_permits,
             received: Lsn(0),
+            settings,
         };
-        let reader = AbortOnDropHandle::new(tokio::spawn(reader.run(settings.status_interval)));
+        let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
         Self { chunks, confirmed, questions, reader }
     }
 
@@ -132,6 +160,7 @@ struct Reader {
     budget_permits: usize,
     /// The furthest position that the server has told of.
     received: Lsn,
+    settings: ReaderSettings,
 }
 
 /// What the frames in the buffer are.
@@ -145,15 +174,15 @@ struct Scan {
 }
 
 impl Reader {
-    async fn run(mut self, status_interval: Duration) {
-        if let Err(error) = self.read(status_interval).await {
+    async fn run(mut self) {
+        if let Err(error) = self.read().await {
             // Nobody listens any more when the task is stopping.
             let _ = self.sender.send(Err(error)).await;
         }
     }
 
-    async fn read(&mut self, status_interval: Duration) -> Result<(), WireError> {
-        let mut status = tokio::time::interval(status_interval.max(Duration::from_millis(1)));
+    async fn read(&mut self) -> Result<(), WireError> {
+        let mut status = tokio::time::interval(self.settings.status_interval.max(Duration::from_millis(1)));
         status.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut waiting: Option<Bytes> = self.take_frames().await?;
         let questions = Arc::clone(&self.questions);
@@ -269,7 +298,22 @@ impl Reader {
         message.put_u64(confirmed.0);
         message.put_i64(postgres_now_us());
         message.put_u8(u8::from(asks));
-        Ok(self.socket.write_all(&message).await?)
+        let ReaderSettings { flush_timeout, flush_timeout_action, .. } = self.settings;
+        let write = self.socket.write_all(&message);
+        tokio::pin!(write);
+        if let Ok(written) = tokio::time::timeout(flush_timeout, &mut write).await {
+            return Ok(written?);
+        }
+        match flush_timeout_action {
+            FlushTimeoutAction::Fail => return Err(WireError::FlushTimeout(confirmed)),
+            FlushTimeoutAction::Warn => warn!(
+                lsn = %confirmed,
+                "LSN flush operation did not complete within {} ms; it is waited for, as lsn.flush.timeout.action says",
+                flush_timeout.as_millis()
+            ),
+            FlushTimeoutAction::Ignore => {}
+        }
+        Ok(write.await?)
     }
 }
 
@@ -291,4 +335,41 @@ async fn room(
 fn postgres_now_us() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_micros() as i64) - POSTGRES_EPOCH_S * 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream over a pipe that takes less than one report, and the server's end of it.
+    fn stalled(action: FlushTimeoutAction) -> (WalStream, tokio::io::DuplexStream) {
+        let (ours, servers) = tokio::io::duplex(16);
+        let settings = ReaderSettings {
+            status_interval: Duration::from_millis(5),
+            budget_bytes: 1024,
+            flush_timeout: Duration::from_millis(30),
+            flush_timeout_action: action,
+        };
+        (WalStream::spawn(Box::new(ours), BytesMut::new(), settings), servers)
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_not_taken_in_time_fails_the_stream() {
+        let (mut stream, _servers) = stalled(FlushTimeoutAction::Fail);
+        stream.confirm(Lsn(5));
+        assert!(matches!(stream.next().await, Err(WireError::FlushTimeout(Lsn(5)))));
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_not_taken_in_time_is_waited_for() {
+        for action in [FlushTimeoutAction::Warn, FlushTimeoutAction::Ignore] {
+            let (stream, mut servers) = stalled(action);
+            stream.confirm(Lsn(5));
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            let mut report = [0; 39];
+            servers.read_exact(&mut report).await.unwrap();
+            // CopyData with a status: written, flushed, applied.
+            assert_eq!((report[0], report[5], report[21]), (b'd', b'r', 5));
+        }
+    }
 }

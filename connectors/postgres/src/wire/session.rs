@@ -3,6 +3,8 @@
 //! Ours and not tokio-postgres's, because that one knows nothing of CopyBoth, and gives COPY row by row where rows are
 //! wanted as slices of what was read at once.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
 use futures::future::BoxFuture;
@@ -34,6 +36,8 @@ pub enum Purpose {
 pub struct Session {
     socket: Socket,
     buffer: BytesMut,
+    /// How long an answer may be silent.
+    socket_timeout: Option<Duration>,
 }
 
 impl Session {
@@ -48,7 +52,8 @@ impl Session {
     ) -> Result<Self, WireError> {
         socket::connect(endpoint, |socket| -> BoxFuture<'_, Result<Self, WireError>> {
             Box::pin(async move {
-                let mut session = Self { socket, buffer: BytesMut::with_capacity(8192) };
+                let socket_timeout = endpoint.driver.socket_timeout;
+                let mut session = Self { socket, buffer: BytesMut::with_capacity(8192), socket_timeout };
                 session.log_in(endpoint, purpose, application_name).await?;
                 Ok(session)
             })
@@ -66,7 +71,8 @@ impl Session {
             Purpose::Replication => "database",
             Purpose::Sql => "false",
         };
-        let parameters = [
+        let options = endpoint.driver.session_options("");
+        let mut parameters = vec![
             ("user", endpoint.user.as_str()),
             ("database", endpoint.database.as_str()),
             ("replication", replication),
@@ -76,6 +82,9 @@ impl Session {
             ("extra_float_digits", "3"),
             ("application_name", application_name),
         ];
+        if !options.is_empty() {
+            parameters.push(("options", options.trim()));
+        }
         self.send(|out| frontend::startup_message(parameters, out)).await?;
         let password = endpoint.password.as_ref().map_or("", |password| password.reveal()).as_bytes();
         loop {
@@ -137,7 +146,12 @@ impl Session {
     async fn until_ready(&mut self) -> Result<Rows, WireError> {
         let (mut rows, mut failure) = (Rows::new(), None);
         loop {
-            match self.message().await? {
+            // A fatal error is followed by the end of the connection, and says why.
+            let message = match self.message().await {
+                Ok(message) => message,
+                Err(error) => return Err(failure.unwrap_or(error)),
+            };
+            match message {
                 Message::DataRow(body) => {
                     let bytes = body.buffer_bytes();
                     let cell = |range: Option<std::ops::Range<usize>>| {
@@ -181,7 +195,11 @@ impl Session {
         self.send(|out| frontend::query(command, out)).await?;
         let mut failure = None;
         loop {
-            match self.message().await? {
+            let message = match self.message().await {
+                Ok(message) => message,
+                Err(error) => return Err(failure.unwrap_or(error)),
+            };
+            match message {
                 Message::CopyOutResponse(_) => return Ok(()),
                 Message::ErrorResponse(body) => failure = Some(server_error(body.fields())),
                 Message::ReadyForQuery(_) => {
@@ -252,7 +270,12 @@ impl Session {
         if missing > 0 || self.buffer.capacity() - self.buffer.len() < READ_BYTES / 4 {
             self.buffer.reserve(missing.max(READ_BYTES));
         }
-        match self.socket.read_buf(&mut self.buffer).await? {
+        let read = self.socket.read_buf(&mut self.buffer);
+        let read = match self.socket_timeout {
+            Some(limit) => tokio::time::timeout(limit, read).await.map_err(|_| silent(limit))?,
+            None => read.await,
+        };
+        match read? {
             0 => Err(closed()),
             _ => Ok(()),
         }
@@ -274,6 +297,14 @@ fn parse(mut frame: BytesMut) -> Result<Message, WireError> {
 
 pub(super) fn closed() -> WireError {
     WireError::Io(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection"))
+}
+
+/// The server has said nothing for that long.
+pub fn silent(limit: Duration) -> WireError {
+    WireError::Io(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        format!("no answer from the server within {} ms", limit.as_millis()),
+    ))
 }
 
 fn unsupported_login() -> WireError {

@@ -1,7 +1,5 @@
 //! Opening a socket: TCP, then TLS as `database.sslmode` says, with the meanings that libpq and pgjdbc give the modes.
 
-use std::time::Duration;
-
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use raccord_config::Secret;
@@ -9,9 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{WireError, tls};
-
-/// How long making a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::driver::DriverSettings;
 
 /// `database.sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +73,8 @@ pub struct Endpoint {
     pub tls: TlsFiles,
     /// Whether the operating system probes idle connections.
     pub tcp_keep_alive: bool,
+    /// `driver.*`.
+    pub driver: DriverSettings,
 }
 
 /// A byte stream to the server, plain or TLS.
@@ -108,12 +106,14 @@ where
     let mut first_error = None;
     for &encrypted in attempts(endpoint.ssl_mode) {
         let attempt = async { login(open(endpoint, encrypted).await?).await };
-        let outcome = match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+        let outcome = match tokio::time::timeout(endpoint.driver.connect_timeout, attempt).await {
             Ok(outcome) => outcome,
             Err(_) => Err(timed_out(endpoint)),
         };
         match outcome {
             Ok(connected) => return Ok(connected),
+            // A server without TLS has refused nothing: what it says to the plain login counts.
+            Err(WireError::NoTls) if endpoint.ssl_mode == SslMode::Prefer => {}
             Err(error) if other_way_may_do(&error) => {
                 first_error.get_or_insert(error);
             }
@@ -125,9 +125,9 @@ where
 
 fn other_way_may_do(error: &WireError) -> bool {
     match error {
-        WireError::Tls(_) => true,
+        WireError::Tls(_) | WireError::NoTls => true,
         WireError::Server(error) => error.code == "28000",
-        WireError::Io(_) | WireError::Protocol(_) => false,
+        WireError::Io(_) | WireError::Protocol(_) | WireError::FlushTimeout(_) => false,
     }
 }
 
@@ -135,7 +135,7 @@ fn timed_out(endpoint: &Endpoint) -> WireError {
     let Endpoint { host, port, .. } = endpoint;
     WireError::Io(std::io::Error::new(
         std::io::ErrorKind::TimedOut,
-        format!("no answer from {host}:{port} within {} s", CONNECT_TIMEOUT.as_secs()),
+        format!("no answer from {host}:{port} within {} s", endpoint.driver.connect_timeout.as_secs()),
     ))
 }
 
@@ -145,7 +145,7 @@ async fn open(endpoint: &Endpoint, encrypted: bool) -> Result<Socket, WireError>
         std::io::Error::new(
             error.kind(),
             format!(
-                "Connection to {host}:{port} refused. Check that the hostname and port are correct and that the postmaster is accepting TCP/IP connections. ({error})"
+                "Connection to {host}:{port} refused. Check that the hostname and port are correct and that the postmaster is accepting TCP/IP connections."
             ),
         )
     })?;
@@ -161,7 +161,7 @@ async fn open(endpoint: &Endpoint, encrypted: bool) -> Result<Socket, WireError>
     tcp.write_all(&request).await?;
     match tcp.read_u8().await? {
         b'S' => Ok(Box::new(tls::handshake(tcp, endpoint).await?)),
-        b'N' => Err(WireError::Tls("The server does not support SSL.".to_owned())),
+        b'N' => Err(WireError::NoTls),
         _ => Err(WireError::Protocol("the server did not understand the request for TLS".to_owned())),
     }
 }

@@ -23,13 +23,14 @@ impl SqlSession {
         socket::connect(endpoint, |socket| -> BoxFuture<'_, Result<Self, WireError>> {
             Box::pin(async move {
                 let mut config = tokio_postgres::Config::new();
+                let options = "-c DateStyle=ISO -c TimeZone=UTC -c extra_float_digits=3";
                 // TLS, if any, is already on.
                 config
                     .ssl_mode(tokio_postgres::config::SslMode::Disable)
                     .user(&endpoint.user)
                     .dbname(&endpoint.database)
                     .application_name(application_name)
-                    .options("-c DateStyle=ISO -c TimeZone=UTC -c extra_float_digits=3");
+                    .options(endpoint.driver.session_options(options));
                 if let Some(password) = &endpoint.password {
                     config.password(password.reveal());
                 }
@@ -57,9 +58,18 @@ pub fn sql_error(error: tokio_postgres::Error) -> WireError {
             hint: db.hint().map(str::to_owned),
         }),
         None => {
+            if let Some(error) = tls_error(&error) {
+                return error;
+            }
             let cause =
                 std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             WireError::Io(std::io::Error::other(format!("{error}{cause}")))
         }
     }
+}
+
+/// The failure of TLS that is behind an error, if one is: a server may refuse a client's certificate after the handshake.
+fn tls_error(error: &tokio_postgres::Error) -> Option<WireError> {
+    let io = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
+    WireError::of_tls(io)
 }

@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::WireError;
+use super::old_keys::OldKey;
 use super::socket::{Endpoint, SslMode, TlsFiles};
 
 /// Runs the handshake on a socket whose server has agreed to TLS.
@@ -123,14 +124,21 @@ fn private_key(path: &str, password: &str) -> Result<PrivateKeyDer<'static>, Wir
         Ok((_, document)) => document.as_bytes().to_vec(),
         Err(_) => bytes,
     };
+    let wrong_password = |error: &str| unusable(format!("{error} (is database.sslpassword right?)"));
+    if let Some(old) = OldKey::parse(&der) {
+        let plain = old.decrypt(password).ok_or_else(|| wrong_password("it cannot be decrypted"))?;
+        return Ok(PrivatePkcs8KeyDer::from(plain).into());
+    }
     match EncryptedPrivateKeyInfoRef::try_from(der.as_slice()) {
         Ok(info) => {
             let plain = info
                 .decrypt(password.as_bytes())
-                .map_err(|error| unusable(format!("{error} (is database.sslpassword right?)")))?;
+                .map_err(|error| wrong_password(&error.to_string()))?;
             Ok(PrivatePkcs8KeyDer::from(plain.as_bytes().to_vec()).into())
         }
-        Err(_) => PrivateKeyDer::try_from(der).map_err(|error| unusable(error.to_owned())),
+        Err(_) => PrivateKeyDer::try_from(der).map_err(|error| {
+            unusable(format!("{error} (a key in PKCS#8 is needed, encrypted as `openssl pkcs8 -topk8 -v2 aes-256-cbc` does, or not)"))
+        }),
     }
 }
 

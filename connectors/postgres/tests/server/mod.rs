@@ -46,7 +46,8 @@ impl Server {
         server
     }
 
-    fn data(&self) -> String {
+    /// The folder of the cluster.
+    pub fn data(&self) -> String {
         self.folder.path().join("data").display().to_string()
     }
 
@@ -55,7 +56,8 @@ impl Server {
         self.program("pg_ctl", &["-D", &data, "-l", &log, "-m", "immediate", "-w", "-s", what]);
     }
 
-    fn program(&self, name: &str, arguments: &[&str]) -> Output {
+    /// Runs a program of PostgreSQL's as the user who owns the cluster.
+    pub fn program(&self, name: &str, arguments: &[&str]) -> Output {
         let program = self.bin.join(name);
         let mut command = match is_root() {
             true => {
@@ -115,7 +117,7 @@ fn programs() -> PathBuf {
     versions.pop().expect("PostgreSQL's server is installed (Debian: postgresql)")
 }
 
-fn run(command: &mut Command) -> Output {
+pub fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
