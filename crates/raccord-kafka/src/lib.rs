@@ -1,6 +1,7 @@
 //! The runtime's ports to Kafka, over librdkafka. The only crate that sees a Kafka client.
 
 mod admin;
+mod cipher_suites;
 mod classify;
 mod client;
 mod client_native;

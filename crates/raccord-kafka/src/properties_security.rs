@@ -3,6 +3,7 @@
 use raccord_keystore::Keys;
 use raccord_plugin::{Error, RawConfig, Result};
 
+use crate::cipher_suites::openssl_list;
 use crate::oauth_token::jaas_options;
 use crate::properties::Settings;
 
@@ -31,6 +32,9 @@ fn tls(properties: &RawConfig, settings: &mut Settings) -> Result<()> {
     if let Some(identity) = raccord_keystore::identity(&keys)? {
         settings.push(("ssl.certificate.pem", identity.chain_pem()));
         settings.push(("ssl.key.pem", identity.key_pem()));
+    }
+    if let Some(suites) = openssl_list(properties.get("ssl.cipher.suites").unwrap_or_default())? {
+        settings.push(("ssl.cipher.suites", suites));
     }
     // Present and empty turns the check of host names off.
     let algorithm = properties.get("ssl.endpoint.identification.algorithm").map(str::trim);

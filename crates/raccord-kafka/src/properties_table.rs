@@ -149,7 +149,7 @@ pub(crate) const TABLE: &[(&str, u8, Use)] = &[
     ("ssl.keymanager.algorithm", ALL, Quiet),
     ("ssl.trustmanager.algorithm", ALL, Quiet),
     ("ssl.secure.random.implementation", ALL, Quiet),
-    ("ssl.cipher.suites", ALL, Warned),
+    ("ssl.cipher.suites", ALL, Elsewhere),
     ("ssl.engine.factory.class", ALL, Warned),
     ("sasl.mechanism", ALL, Elsewhere),
     ("sasl.jaas.config", ALL, Elsewhere),
