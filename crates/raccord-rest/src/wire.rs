@@ -77,12 +77,13 @@ impl Serialize for Wire<&ConnectorInfo> {
     }
 }
 
-/// The fields of a state. A trace is left out when there is none, a version when it is not known.
+/// The fields of a state. A trace is left out when there is none; a version is null when nothing was made that has one, and left out
+/// when the plugin does not tell it.
 fn state<M: SerializeMap>(map: &mut M, entry: &StatusEntry) -> Result<(), M::Error> {
     map.serialize_entry("state", &entry.state)?;
     map.serialize_entry("worker_id", &entry.worker_id)?;
-    if let Some(version) = &entry.version {
-        map.serialize_entry("version", version)?;
+    if entry.version.as_deref() != Some("undefined") {
+        map.serialize_entry("version", &entry.version)?;
     }
     if let Some(trace) = entry.trace.as_deref().filter(|trace| !trace.is_empty()) {
         map.serialize_entry("trace", trace)?;

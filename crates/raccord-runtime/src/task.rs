@@ -90,6 +90,8 @@ pub enum TaskEvent {
     Paused,
     /// It failed; clients and plugin are closed already. Nothing else follows.
     Failed(Error),
+    /// It could not be made of its config: a plugin, a converter, a transform or a client refused it. Nothing else follows.
+    NotMade(Error),
     /// It stopped because it was told to. Nothing else follows.
     Stopped,
     /// A record went to or came from this topic for the first time (`topic.tracking`).
@@ -169,9 +171,15 @@ pub(crate) struct Lifecycle {
     cancel: CancellationToken,
     silenced: Arc<AtomicBool>,
     events: mpsc::Sender<(TaskId, TaskEvent)>,
+    made: bool,
 }
 
 impl Lifecycle {
+    /// Notes that the task was made of its config: what fails from now on is the task itself.
+    pub(crate) fn made(&mut self) {
+        self.made = true;
+    }
+
     /// Whether the task is to stop.
     pub(crate) fn stopping(&self) -> bool {
         // The handle being gone is no order: the task goes on.
@@ -243,6 +251,7 @@ pub fn spawn(spec: TaskSpec) -> TaskHandle {
         cancel: cancel.clone(),
         silenced: silenced.clone(),
         events: spec.events.clone(),
+        made: false,
     };
     let join = tokio::spawn(run(spec, lifecycle));
     TaskHandle { id, orders, cancel, silenced, join }
@@ -283,7 +292,7 @@ async fn run(spec: TaskSpec, mut lifecycle: Lifecycle) {
                 "Task threw an uncaught and unrecoverable exception. Task is being killed and will not recover until \
                  manually restarted"
             );
-            TaskEvent::Failed(error)
+            if lifecycle.made { TaskEvent::Failed(error) } else { TaskEvent::NotMade(error) }
         }
     };
     lifecycle.tell(event).await;

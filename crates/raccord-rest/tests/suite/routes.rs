@@ -26,8 +26,8 @@ const fn case(
 
 const INFO: &str =
     r#"{"name":"c","config":{"b":"1","a":"\u001Fé"},"tasks":[{"connector":"c","task":0}],"type":"sink"}"#;
-const STATUS: &str = r#"{"name":"c","connector":{"state":"RUNNING","worker_id":"w:8083","version":"1"},"tasks":[{"id":0,"state":"RUNNING","worker_id":"w:8083","version":"1"},{"id":1,"state":"FAILED","worker_id":"w:8083","trace":"java.lang.X: a\n\tat b"}],"type":"source"}"#;
-const PLAN: &str = r#"{"name":"c","connector":{"state":"RESTARTING","worker_id":"w:8083","version":"1"},"tasks":[{"id":0,"state":"RESTARTING","worker_id":"w:8083","version":"1"},{"id":1,"state":"FAILED","worker_id":"w:8083","trace":"java.lang.X: a\n\tat b"}],"type":"source"}"#;
+const STATUS: &str = r#"{"name":"c","connector":{"state":"RUNNING","worker_id":"w:8083","version":"1"},"tasks":[{"id":0,"state":"RUNNING","worker_id":"w:8083","version":"1"},{"id":1,"state":"FAILED","worker_id":"w:8083","version":null,"trace":"java.lang.X: a\n\tat b"}],"type":"source"}"#;
+const PLAN: &str = r#"{"name":"c","connector":{"state":"RESTARTING","worker_id":"w:8083","version":"1"},"tasks":[{"id":0,"state":"RESTARTING","worker_id":"w:8083","version":"1"},{"id":1,"state":"FAILED","worker_id":"w:8083","version":null,"trace":"java.lang.X: a\n\tat b"}],"type":"source"}"#;
 const BUSY: &str = r#"{"error_code":409,"message":"Cannot complete request momentarily due to stale configuration (typically caused by a concurrent config change)"}"#;
 
 const CASES: &[Case] = &[
@@ -162,7 +162,7 @@ const CASES: &[Case] = &[
         "GET /connectors/c/tasks/1/status",
         "",
         200,
-        r#"{"id":1,"state":"FAILED","worker_id":"w:8083","trace":"java.lang.X: a\n\tat b"}"#,
+        r#"{"id":1,"state":"FAILED","worker_id":"w:8083","version":null,"trace":"java.lang.X: a\n\tat b"}"#,
         &["task status c 1"],
     ),
     case(

@@ -126,6 +126,8 @@ pub enum TaskNews {
     Paused,
     /// Failed; the text is the trace. Nothing else follows.
     Failed(String),
+    /// Could not be made of its config; the text is the trace. Nothing else follows.
+    NotMade(String),
     /// Has stopped. Nothing else follows.
     Stopped,
     /// Used a topic for the first time.

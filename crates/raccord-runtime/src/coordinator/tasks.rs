@@ -139,20 +139,24 @@ impl Coordinator {
     pub(super) fn on_task(&mut self, id: &TaskId, epoch: Epoch, news: TaskNews) {
         let Some(local) = self.tasks.get_mut(id).filter(|local| local.epoch == epoch) else { return };
         let stopping = local.phase == Phase::Stopping;
+        if matches!(news, TaskNews::NotMade(_)) {
+            // Nothing was made whose version Connect could ask for.
+            local.version = None;
+        }
         let version = local.version;
         let (phase, state, trace) = match news {
             TaskNews::Topic(topic) => {
                 self.say_topic(id, &topic);
                 return;
             }
-            TaskNews::Failed(_) | TaskNews::Stopped if stopping => {
+            TaskNews::Failed(_) | TaskNews::NotMade(_) | TaskNews::Stopped if stopping => {
                 self.on_task_gone(id);
                 return;
             }
             _ if stopping || local.phase == Phase::Failed => return,
             TaskNews::Running => (Phase::In(TaskTarget::Started), State::Running, None),
             TaskNews::Paused => (Phase::In(TaskTarget::Paused), State::Paused, None),
-            TaskNews::Failed(trace) => (Phase::Failed, State::Failed, Some(trace)),
+            TaskNews::Failed(trace) | TaskNews::NotMade(trace) => (Phase::Failed, State::Failed, Some(trace)),
             // It ended by itself: nothing runs, and nothing starts it again but a restart.
             TaskNews::Stopped => (Phase::Failed, State::Unassigned, None),
         };

@@ -411,3 +411,21 @@ fn at_the_end_everything_stops_and_every_request_is_answered() {
     }
     assert_eq!(bench.task_state(&id), "UNASSIGNED");
 }
+
+#[test]
+fn a_task_that_could_not_be_made_has_no_version() {
+    let mut bench = Bench::new();
+    let id = bench.running("c");
+    let version =
+        |bench: &Bench| bench.coordinator.status.task(&id).and_then(|status| status.version.clone());
+    assert_eq!(version(&bench).as_deref(), Some("1"));
+    bench.ask(1, Request::RestartTask(id.clone()));
+    bench.task(&id, TaskNews::Stopped);
+    bench.task(&id, TaskNews::NotMade("no such field".into()));
+    assert_eq!(bench.task_state(&id), "FAILED");
+    assert_eq!(version(&bench), None);
+    // The next instance has one again.
+    bench.ask(2, Request::RestartTask(id.clone()));
+    bench.task(&id, TaskNews::Running);
+    assert_eq!(version(&bench).as_deref(), Some("1"));
+}

@@ -56,6 +56,7 @@ pub(crate) async fn run(
     lifecycle: &mut Lifecycle,
 ) -> Result<()> {
     let mut sink = SinkLoop::new(&spec, make)?;
+    lifecycle.made();
     let outcome = catch_panic(sink.open_and_work(&spec, lifecycle)).await;
     if !lifecycle.abandoned() {
         // Closing takes time as well.

@@ -63,6 +63,7 @@ pub(crate) async fn run(
     lifecycle: &mut Lifecycle,
 ) -> Result<()> {
     let mut source = SourceLoop::new(&spec, make)?;
+    lifecycle.made();
     let outcome = catch_panic(source.open_and_work(&spec, lifecycle)).await;
     let stopped_at = Instant::now();
     if !lifecycle.abandoned() {

@@ -237,7 +237,7 @@ impl Worker {
                 self.step(Event::Connector(name, epoch, event));
             }
             Mail::Task(id, epoch, news) => {
-                if matches!(news, TaskNews::Failed(_) | TaskNews::Stopped) {
+                if matches!(news, TaskNews::Failed(_) | TaskNews::NotMade(_) | TaskNews::Stopped) {
                     self.shell.forget_task(&id, epoch);
                 }
                 self.step(Event::Task(id, epoch, news));

@@ -82,7 +82,7 @@ pub fn start(shared: Arc<Shared>, opened: Arc<Opened>, start: Start, mail: mpsc:
             Ok(spec) => spec,
             Err(error) => {
                 tracing::error!(trace = error.trace(), "Failed to start task {}", teller.id);
-                return teller.tell(TaskNews::Failed(redact(&error.trace()).into_owned())).await;
+                return teller.tell(TaskNews::NotMade(redact(&error.trace()).into_owned())).await;
             }
         };
         attend(spec, orders, &mut news, &teller).await;
@@ -158,6 +158,7 @@ fn translate(event: Option<TaskEvent>) -> (TaskNews, bool) {
         Some(TaskEvent::Paused) => (TaskNews::Paused, false),
         Some(TaskEvent::Topic(topic)) => (TaskNews::Topic(topic), false),
         Some(TaskEvent::Failed(error)) => (TaskNews::Failed(redact(&error.trace()).into_owned()), true),
+        Some(TaskEvent::NotMade(error)) => (TaskNews::NotMade(redact(&error.trace()).into_owned()), true),
         Some(TaskEvent::Stopped) | None => (TaskNews::Stopped, true),
     }
 }

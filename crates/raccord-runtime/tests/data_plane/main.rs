@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod dead_letters;
+mod fakes;
 mod outcomes;
 mod sink;
 mod source;

@@ -1,97 +1,16 @@
 //! How a task ends, or does not, when one thing goes wrong: the texts that users find in `trace`.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use raccord_plugin::data::{Position, Record, Text, Value};
-use raccord_plugin::{
-    Error, Make, OffsetMap, OffsetReader, Plugin, RawConfig, Result, SourceBatch, SourceContext,
-    SourceOffset, SourceTask, Transform,
-};
+use raccord_plugin::{Error, Plugin};
 use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
-use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
 
-use crate::stage::{CONVERTER, Clients, HEADER_CONVERTER, no_keys, worker};
-
-/// Emits the texts of its config, then waits. A text may also be an order to fail.
-#[derive(Default)]
-struct Texts {
-    left: VecDeque<String>,
-    sequence: u64,
-}
-
-const TEXTS: Plugin = Plugin {
-    class: "Texts",
-    aliases: &[],
-    version: "1",
-    config: no_keys,
-    make: Make::Source {
-        connector: || unreachable!("only tasks run here"),
-        task: || Box::new(Texts::default()),
-    },
-};
-
-/// Drops, refuses or cannot yet take records, as they say.
-struct Obeying {
-    tried: u32,
-}
-
-const OBEYING: Plugin = Plugin {
-    class: "Obeying",
-    aliases: &[],
-    version: "1",
-    config: no_keys,
-    make: Make::Transformation(|_| Ok(Box::new(Obeying { tried: 0 }))),
-};
+use crate::fakes::{OBEYING, TEXTS, in_virtual_time, run_task};
+use crate::stage::{CONVERTER, Clients, HEADER_CONVERTER, worker};
 
 static PLUGINS: &[Plugin] = &[CONVERTER, HEADER_CONVERTER, TEXTS, OBEYING];
-
-impl Transform for Obeying {
-    fn apply(&mut self, record: Record) -> Result<Option<Record>> {
-        match record.value.as_str() {
-            Some("drop") => Ok(None),
-            Some("refuse") => Err(Error::record("refused")),
-            Some("later") if self.tried < 3 => {
-                self.tried += 1;
-                Err(Error::retriable("not yet"))
-            }
-            _ => Ok(Some(record)),
-        }
-    }
-}
-
-#[async_trait]
-impl SourceTask for Texts {
-    async fn open(&mut self, _: SourceContext, config: &RawConfig) -> Result<()> {
-        self.left = config.get("texts").unwrap_or_default().split(' ').map(str::to_owned).collect();
-        if self.left[0] == "no-open" { Err(Error::config("cannot open")) } else { Ok(()) }
-    }
-
-    async fn poll(&mut self, batch: &mut SourceBatch) -> Result<()> {
-        match self.left.pop_front().as_deref() {
-            None => std::future::pending().await,
-            Some("fatal") => Err(Error::fatal("the source is gone")),
-            Some("panic") => panic!("what a mess"),
-            Some("away") => Err(Error::retriable("the source is away")),
-            Some(text) => {
-                self.sequence += 1;
-                let position = Position { stream: 0, sequence: self.sequence };
-                batch.push(Record::new("t".into(), None, Value::String(Text::from(text)), position), 1);
-                Ok(())
-            }
-        }
-    }
-
-    fn offset(&self, position: Position) -> SourceOffset {
-        let map = |key: &str, value: u64| OffsetMap::from_iter([(key.to_owned(), value.into())]);
-        SourceOffset { partition: map("p", 0), offset: Some(map("at", position.sequence)) }
-    }
-}
 
 /// Acknowledges at once, but what a record tells it to fail.
 struct Recorder {
@@ -137,24 +56,6 @@ impl Producer for Recorder {
     }
 }
 
-#[derive(Default)]
-struct LastOffset(Mutex<Option<u64>>);
-
-#[async_trait]
-impl OffsetReader for LastOffset {
-    async fn offsets(&self, partitions: &[OffsetMap]) -> Result<Vec<Option<OffsetMap>>> {
-        Ok(vec![None; partitions.len()])
-    }
-}
-
-#[async_trait]
-impl OffsetStore for LastOffset {
-    async fn write(&self, offsets: Vec<SourceOffset>) -> Result<()> {
-        *self.0.lock() = offsets[0].offset.as_ref().unwrap()["at"].as_u64();
-        Ok(())
-    }
-}
-
 /// What became of a run: the trace if it failed, what was written, the offset committed last.
 struct Ended {
     trace: Option<String>,
@@ -163,47 +64,17 @@ struct Ended {
 }
 
 fn run(config: &[(&str, &str)]) -> Ended {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let offsets = Arc::new(LastOffset::default());
-        let made = written.clone();
-        let producer = move |_: &str| -> Box<dyn Producer> {
-            let written = made.clone();
-            Box::new(Recorder { written, acks: Acks::default(), outstanding: 0, rejected: false })
-        };
-        let mut raw = RawConfig::from([("name", "c"), ("connector.class", "Texts")]);
-        for (key, value) in config {
-            raw.insert(*key, Some((*value).to_owned()));
-        }
-        let (events, mut news) = mpsc::channel(100);
-        let mut handle = spawn(TaskSpec {
-            id: TaskId { connector: "c".into(), task: 0 },
-            plugin: &TEXTS,
-            plugins: PLUGINS,
-            connector_config: raw.clone(),
-            task_config: raw,
-            worker: Arc::new(worker()),
-            kafka: Arc::new(Clients { producer: Some(Box::new(producer)), consumer: None }),
-            offsets: offsets.clone(),
-            error_metrics: Arc::default(),
-            target: TaskTarget::Started,
-            events,
-        });
-        // In virtual time: long enough for all retries.
-        let _ = timeout(Duration::from_secs(60), handle.ended()).await;
-        handle.stop();
-        handle.ended().await;
-        let mut trace = None;
-        while let Some((_, event)) = news.recv().await {
-            if let TaskEvent::Failed(error) = event {
-                trace = Some(error.trace());
-            }
-        }
-        let (written, committed) = (written.lock().clone(), *offsets.0.lock());
-        Ended { trace, written, committed }
-    })
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let made = written.clone();
+    let producer = move |_: &str| -> Box<dyn Producer> {
+        let written = made.clone();
+        Box::new(Recorder { written, acks: Acks::default(), outstanding: 0, rejected: false })
+    };
+    let kafka = Arc::new(Clients { producer: Some(Box::new(producer)), consumer: None });
+    let finished = in_virtual_time(run_task(&TEXTS, PLUGINS, worker(), kafka, config));
+    let written = written.lock().clone();
+    let trace = Some(finished.trace).filter(|trace| !trace.is_empty());
+    Ended { trace, written, committed: finished.committed }
 }
 
 const CONNECT: &str = "org.apache.kafka.connect.errors.ConnectException: ";

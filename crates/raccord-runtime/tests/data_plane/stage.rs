@@ -201,7 +201,7 @@ impl Stage {
             last = Some(event);
         }
         match last {
-            Some(event @ (TaskEvent::Stopped | TaskEvent::Failed(_))) => event,
+            Some(event @ (TaskEvent::Stopped | TaskEvent::Failed(_) | TaskEvent::NotMade(_))) => event,
             last => panic!("the task told last: {last:?}"),
         }
     }

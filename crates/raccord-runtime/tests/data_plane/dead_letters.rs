@@ -1,43 +1,27 @@
 //! Dead letters of sinks and sources over a Kafka in memory: what is written where, what is committed, what is counted, and
 //! how letters are replayed.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use raccord_config::{Class, Config};
-use raccord_plugin::data::{Position, Record, Schema, Text, Value};
+use raccord_config::Class;
+use raccord_plugin::data::{Schema, Text, Value};
 use raccord_plugin::{
-    CommitOffsets, ConfigDef, Converter, Decoder, Encoded, Encoder, Error, Make, OffsetMap, OffsetReader,
-    Plugin, RawConfig, Rejected, Result, SchemaAndValue, SinkBatch, SinkContext, SinkTask, SourceBatch,
-    SourceContext, SourceOffset, SourceTask, Transform,
+    CommitOffsets, Converter, Decoder, Encoded, Encoder, Error, Make, Plugin, RawConfig, Rejected, Result,
+    SchemaAndValue, SinkBatch, SinkContext, SinkTask,
 };
 use raccord_runtime::config::WorkerConfig;
-use raccord_runtime::error_metrics::{ErrorCounts, ErrorMetrics};
+use raccord_runtime::error_metrics::ErrorCounts;
 use raccord_runtime::replay::{Replay, Replayed};
-use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
 use raccord_testkit::MemoryKafka;
 use raccord_testkit::memory::Stored;
 use raccord_testkit::plugins::{NO_HEADERS, PLUGINS as TESTKIT};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
 
-#[derive(Config)]
-struct NoKeys {}
-
-fn no_keys() -> &'static ConfigDef {
-    NoKeys::def()
-}
-
-const fn plugin(class: &'static str, make: Make) -> Plugin {
-    Plugin { class, aliases: &[], version: "1", config: no_keys, make }
-}
+use crate::fakes::{Finished, OBEYING, TEXTS, in_virtual_time, plugin, run_task};
 
 const SINK: Plugin = plugin(
     "Sink",
@@ -46,18 +30,13 @@ const SINK: Plugin = plugin(
         task: || Box::new(Sink { kept: KEPT.with_borrow(Clone::clone), away: 2, context: None }),
     },
 );
-const SOURCE: Plugin = plugin(
-    "Source",
-    Make::Source { connector: || unreachable!("only tasks run here"), task: || Box::new(Source::default()) },
-);
 const PICKY: Plugin = plugin("Picky", Make::Converter(|_, _| Ok(Arc::new(Picky))));
 const JSON: Plugin =
     plugin("org.apache.kafka.connect.json.JsonConverter", Make::Converter(|_, _| Ok(Arc::new(AsJson))));
-const REFUSING: Plugin = plugin("Refusing", Make::Transformation(|_| Ok(Box::new(Refusing))));
 
 fn plugins() -> &'static [Plugin] {
     let headers = *TESTKIT.iter().find(|plugin| plugin.class == NO_HEADERS).unwrap();
-    Box::leak(Box::new([SINK, SOURCE, PICKY, JSON, REFUSING, headers]))
+    Box::leak(Box::new([SINK, TEXTS, PICKY, JSON, OBEYING, headers]))
 }
 
 thread_local! {
@@ -104,42 +83,6 @@ impl SinkTask for Sink {
 
     async fn flush(&mut self, _: &mut CommitOffsets) -> Result<()> {
         Ok(())
-    }
-}
-
-/// Emits the texts of its config, then waits.
-#[derive(Default)]
-struct Source {
-    left: VecDeque<String>,
-    sequence: u64,
-}
-
-#[async_trait]
-impl SourceTask for Source {
-    async fn open(&mut self, _: SourceContext, config: &RawConfig) -> Result<()> {
-        self.left = config.get("texts").unwrap_or_default().split(' ').map(str::to_owned).collect();
-        Ok(())
-    }
-
-    async fn poll(&mut self, batch: &mut SourceBatch) -> Result<()> {
-        if self.left.is_empty() {
-            std::future::pending::<()>().await;
-        }
-        for text in self.left.drain(..) {
-            self.sequence += 1;
-            let position = Position { stream: 0, sequence: self.sequence };
-            let text = if text == "huge" { "h".repeat(2_000_000) } else { text };
-            let mut record =
-                Record::new("t".into(), None, Value::String(Text::from(text.as_str())), position);
-            record.key = Value::String(Text::from("k"));
-            batch.push(record, 1);
-        }
-        Ok(())
-    }
-
-    fn offset(&self, position: Position) -> SourceOffset {
-        let map = |key: &str, value: u64| OffsetMap::from_iter([(key.to_owned(), value.into())]);
-        SourceOffset { partition: map("p", 0), offset: Some(map("at", position.sequence)) }
     }
 }
 
@@ -200,36 +143,6 @@ impl Encoder for AsJson {
     }
 }
 
-/// Refuses `refuse`.
-struct Refusing;
-
-impl Transform for Refusing {
-    fn apply(&mut self, record: Record) -> Result<Option<Record>> {
-        match record.value.as_str() {
-            Some("refuse") => Err(Error::record("refused")),
-            _ => Ok(Some(record)),
-        }
-    }
-}
-
-#[derive(Default)]
-struct LastOffset(Mutex<Option<u64>>);
-
-#[async_trait]
-impl OffsetReader for LastOffset {
-    async fn offsets(&self, partitions: &[OffsetMap]) -> Result<Vec<Option<OffsetMap>>> {
-        Ok(vec![None; partitions.len()])
-    }
-}
-
-#[async_trait]
-impl OffsetStore for LastOffset {
-    async fn write(&self, offsets: Vec<SourceOffset>) -> Result<()> {
-        *self.0.lock() = offsets[0].offset.as_ref().unwrap()["at"].as_u64();
-        Ok(())
-    }
-}
-
 fn worker() -> WorkerConfig {
     WorkerConfig {
         bootstrap_servers: vec!["memory:1".to_owned()],
@@ -271,48 +184,18 @@ fn text(bytes: Option<&[u8]>) -> String {
     bytes.map_or_else(|| "null".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.unwrap().block_on(work)
-}
-
 /// Runs a task with the config until nothing more happens.
 async fn run(kafka: &MemoryKafka, plugin: &'static Plugin, config: &[(&str, &str)]) -> Ended {
     let kept = Arc::new(Mutex::new(Vec::new()));
     KEPT.set(kept.clone());
-    let mut raw = RawConfig::from([("name", "c"), ("connector.class", plugin.class), ("topics", "t")]);
-    for (key, value) in config {
-        raw.insert(*key, (*value).to_owned());
-    }
-    let (events, mut news) = mpsc::channel(100);
-    let (metrics, offsets) = (Arc::new(ErrorMetrics::default()), Arc::new(LastOffset::default()));
-    let mut handle = spawn(TaskSpec {
-        id: TaskId { connector: "c".into(), task: 0 },
-        plugin,
-        plugins: plugins(),
-        connector_config: raw.clone(),
-        task_config: raw,
-        worker: Arc::new(worker()),
-        kafka: Arc::new(kafka.clone()),
-        offsets: offsets.clone(),
-        error_metrics: metrics.clone(),
-        target: TaskTarget::Started,
-        events,
-    });
-    let _ = timeout(Duration::from_secs(30), handle.ended()).await;
-    handle.stop();
-    handle.ended().await;
-    let mut trace = String::new();
-    while let Some((_, event)) = news.recv().await {
-        if let TaskEvent::Failed(error) = event {
-            trace = error.trace();
-        }
-    }
+    let config = [&[("topics", "t")], config].concat();
+    let finished = run_task(plugin, plugins(), worker(), Arc::new(kafka.clone()), &config).await;
     let committed = kafka.cluster().committed("connect-c");
     let of_sink = committed.first().map(|(_, offset)| *offset as u64);
-    let (kept, of_source) = (kept.lock().clone(), *offsets.0.lock());
+    let kept = kept.lock().clone();
     let letters = kafka.cluster().records("letters");
-    Ended { trace, kept, letters, committed: of_sink.or(of_source), counts: metrics.read() }
+    let Finished { trace, committed, counts } = finished;
+    Ended { trace, kept, letters, committed: of_sink.or(committed), counts }
 }
 
 fn run_sink(texts: &str, config: &[(&str, &str)]) -> Ended {
@@ -328,7 +211,7 @@ fn run_source(texts: &str, config: &[(&str, &str)]) -> (Ended, Vec<String>) {
     let kafka = MemoryKafka::new();
     let mut all = vec![("texts", texts)];
     all.extend_from_slice(config);
-    let ended = in_virtual_time(run(&kafka, &SOURCE, &all));
+    let ended = in_virtual_time(run(&kafka, &TEXTS, &all));
     let written = kafka.cluster().texts("t").into_iter().map(|(_, value)| value.unwrap()).collect();
     (ended, written)
 }
@@ -339,7 +222,7 @@ const HEADERS: (&str, &str) = ("errors.deadletterqueue.context.headers.enable", 
 const LOG: (&str, &str) = ("errors.log.enable", "true");
 const PUT: (&str, &str) = ("errors.deadletterqueue.put.enable", "true");
 const OF_SOURCE: (&str, &str) = ("errors.deadletterqueue.source.enable", "true");
-const REFUSE: [(&str, &str); 2] = [("transforms", "r"), ("transforms.r.type", "Refusing")];
+const REFUSE: [(&str, &str); 2] = [("transforms", "r"), ("transforms.r.type", "Obeying")];
 
 const EXCEEDED: &str =
     "org.apache.kafka.connect.errors.ConnectException: Tolerance exceeded in error handler\n";
