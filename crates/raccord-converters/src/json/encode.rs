@@ -177,6 +177,14 @@ impl Writer<'_> {
     }
 
     fn map(&mut self, map: &MapPlan, entries: &[(Value, Value)], depth: usize) -> Result<()> {
+        if map.key.schema.is_none() {
+            // The type of an empty map's keys is not known, and Java asks for it.
+            return Err(Error::record(
+                "Cannot invoke \"org.apache.kafka.connect.data.Schema.type()\" because the return value of \
+                 \"org.apache.kafka.connect.data.Schema.keySchema()\" is null",
+            )
+            .class("java.lang.NullPointerException"));
+        }
         self.entries(map.text_keys, &map.key, &map.value, entries, depth)
     }
 
