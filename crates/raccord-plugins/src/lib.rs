@@ -26,6 +26,7 @@ pub static PLUGINS: &[Plugin] = &[
     debezium::VECTOR_TO_JSON_CONVERTER,
     debezium::EVENT_ROUTER,
     debezium::PARTITION_ROUTING,
+    debezium::ACTIVATE_TRACING_SPAN,
     kafka::CAST_KEY,
     kafka::CAST_VALUE,
     kafka::DROP_HEADERS,

@@ -3,6 +3,7 @@
 //! Each follows its Java class in what it does to records, down to defaults that are filled or not, and in the class and
 //! message of exceptions. What a transform needs to know of a schema is found once and kept.
 
+mod activate_tracing_span;
 mod by_logical_table_router;
 pub mod condition;
 mod content_based_router;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 use raccord_plugin::Plugin;
 
+pub use activate_tracing_span::ACTIVATE_TRACING_SPAN;
 pub use by_logical_table_router::BY_LOGICAL_TABLE_ROUTER;
 pub use content_based_router::CONTENT_BASED_ROUTER;
 pub use decode_logical_decoding_message_content::DECODE_LOGICAL_DECODING_MESSAGE_CONTENT;
@@ -49,6 +51,7 @@ pub const DEBEZIUM_VERSION: &str = "3.3.2.Final";
 
 /// All transforms of Debezium, by class.
 pub static TRANSFORMS: &[Plugin] = &[
+    ACTIVATE_TRACING_SPAN,
     BY_LOGICAL_TABLE_ROUTER,
     CONTENT_BASED_ROUTER,
     DECODE_LOGICAL_DECODING_MESSAGE_CONTENT,

@@ -97,7 +97,7 @@ fn order_texts(left: &str, right: &str) -> Ordering {
 /// JavaScript's `==`.
 pub(super) fn loosely_equal(left: &Item<'_>, right: &Item<'_>) -> bool {
     match (left, right) {
-        (Item::Null, other) | (other, Item::Null) => other.is_null(),
+        (Item::Null | Item::Undefined, other) | (other, Item::Null | Item::Undefined) => other.is_null(),
         (Item::Text(left), Item::Text(right)) => left == right,
         (Item::Boolean(left), Item::Boolean(right)) => left == right,
         (
@@ -111,7 +111,7 @@ pub(super) fn loosely_equal(left: &Item<'_>, right: &Item<'_>) -> bool {
 /// JavaScript's `===`.
 pub(super) fn strictly_equal(left: &Item<'_>, right: &Item<'_>) -> bool {
     match (left, right) {
-        (Item::Null, Item::Null) => true,
+        (Item::Null, Item::Null) | (Item::Undefined, Item::Undefined) => true,
         (Item::Text(left), Item::Text(right)) => left == right,
         (Item::Boolean(left), Item::Boolean(right)) => left == right,
         (Item::Number(left), Item::Number(right)) => left.to_f64() == right.to_f64(),

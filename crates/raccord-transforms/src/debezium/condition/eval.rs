@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use raccord_data::{Record, Schema, Struct};
+use raccord_data::{Record, Schema, Struct, Value};
 
 use super::compare::{equal, loosely_equal, order, order_loosely, strictly_equal, to_number};
 use super::item::Item;
@@ -32,6 +32,7 @@ impl<'r> Evaluation<'r> {
     pub(super) fn of(&self, node: &'r Node) -> Result<'r> {
         Ok(match node {
             Node::Null => Item::Null,
+            Node::Undefined => Item::Undefined,
             Node::Boolean(flag) => Item::Boolean(*flag),
             Node::Number(number) => Item::Number(number.clone()),
             Node::Text(text) => Item::text(text.as_str()),
@@ -101,13 +102,23 @@ impl<'r> Evaluation<'r> {
     fn variable(&self, variable: Variable) -> Item<'r> {
         let schema = |schema: &'r Option<Arc<Schema>>| schema.as_ref().map_or(Item::Null, Item::Schema);
         match variable {
-            Variable::Value => Item::of(&self.record.value, self.script()),
-            Variable::Key => Item::of(&self.record.key, self.script()),
+            Variable::Value => self.part(&self.record.value),
+            Variable::Key => self.part(&self.record.key),
             Variable::ValueSchema => schema(&self.record.value_schema),
             Variable::KeySchema => schema(&self.record.key_schema),
             Variable::Topic => Item::text(&*self.record.topic),
             Variable::Header => Item::Headers(&self.record.headers),
         }
+    }
+
+    /// The record's value or key. JavaScript is given an object around the struct, also where there is none.
+    fn part(&self, value: &'r Value) -> Item<'r> {
+        if value.is_null() && self.script() { Item::Hollow } else { Item::of(value, self.script()) }
+    }
+
+    /// What there is where nothing is found.
+    fn nothing(&self) -> Item<'r> {
+        if self.script() { Item::Undefined } else { Item::Null }
     }
 
     fn both(&self, left: &'r Node, right: &'r Node, settles: bool) -> Result<'r> {
@@ -132,7 +143,7 @@ impl<'r> Evaluation<'r> {
     fn property(&self, of: &Item<'r>, name: &str, place: &Place) -> Result<'r> {
         let missing = || {
             if self.script() {
-                return Ok(Item::Null);
+                return Ok(Item::Undefined);
             }
             Err(Failure::new(
                 "groovy.lang.MissingPropertyException",
@@ -140,9 +151,14 @@ impl<'r> Evaluation<'r> {
             ))
         };
         match of {
-            Item::Null if self.script() => Err(Failure::new(
+            Item::Null | Item::Undefined if self.script() => Err(Failure::new(
                 "org.graalvm.polyglot.PolyglotException",
-                format!("TypeError: Cannot read property '{name}' of null"),
+                format!("TypeError: Cannot read property '{name}' of {}", of.class()),
+            )),
+            Item::Hollow => Err(Failure::new(
+                "java.lang.NullPointerException",
+                "Cannot invoke \"org.apache.kafka.connect.data.Struct.schema()\" because \"this.val$struct\" is null"
+                    .to_owned(),
             )),
             Item::Null => Err(Failure::new(
                 "java.lang.NullPointerException",
@@ -155,7 +171,7 @@ impl<'r> Evaluation<'r> {
             }
             Item::Headers(headers) => {
                 let found = headers.iter().rev().find(|header| *header.key == *name);
-                Ok(found.map_or(Item::Null, Item::Header))
+                Ok(found.map_or_else(|| self.nothing(), Item::Header))
             }
             Item::Header(header) => match name {
                 "value" => Ok(Item::of(&header.value, self.script())),
@@ -190,7 +206,7 @@ impl<'r> Evaluation<'r> {
     fn field(&self, value: &'r Struct, name: &str, place: &Place) -> Result<'r> {
         let Some(index) = place.of(value.schema(), name) else {
             if self.script() {
-                return Ok(Item::Null);
+                return Ok(Item::Undefined);
             }
             return Err(Failure::new(
                 "org.apache.kafka.connect.errors.DataException",
@@ -228,7 +244,7 @@ impl<'r> Evaluation<'r> {
         }
         match usize::try_from(place).ok().and_then(|place| items.into_iter().nth(place)) {
             Some(item) => Ok(item),
-            None if self.script() || (place >= 0 && of.as_text().is_none()) => Ok(Item::Null),
+            None if self.script() || (place >= 0 && of.as_text().is_none()) => Ok(self.nothing()),
             None => Err(Failure::new(
                 "java.lang.IndexOutOfBoundsException",
                 format!("Index {place} out of bounds for length {length}"),
@@ -313,8 +329,8 @@ impl<'r> Evaluation<'r> {
             }
             Sign::Add if self.script() => Ok(match (left, right) {
                 (
-                    Item::Number(_) | Item::Boolean(_) | Item::Null,
-                    Item::Number(_) | Item::Boolean(_) | Item::Null,
+                    Item::Number(_) | Item::Boolean(_) | Item::Null | Item::Undefined,
+                    Item::Number(_) | Item::Boolean(_) | Item::Null | Item::Undefined,
                 ) => Item::Number(Number::Double(to_number(left) + to_number(right))),
                 _ => Item::text(format!("{}{}", script_text(left), script_text(right))),
             }),
@@ -384,10 +400,12 @@ fn script_text(item: &Item<'_>) -> String {
 
 fn no_operator(left: &Item<'_>, method: &str, right: Option<&Item<'_>>) -> Failure {
     if left.is_null() {
-        return Failure::new(
-            "java.lang.NullPointerException",
-            format!("Cannot invoke method {method}() on null object"),
-        );
+        let message = match (method, right) {
+            // Groovy shows the value.
+            ("plus", Some(right)) => format!("Cannot execute null+{}", right.class()),
+            _ => format!("Cannot invoke method {method}() on null object"),
+        };
+        return Failure::new("java.lang.NullPointerException", message);
     }
     if matches!((left, right), (Item::Number(_), Some(Item::Null))) {
         return Failure::new(

@@ -11,6 +11,10 @@ use super::number::Number;
 #[derive(Clone, Debug)]
 pub(super) enum Item<'r> {
     Null,
+    /// What JavaScript finds where there is nothing.
+    Undefined,
+    /// The object that JavaScript is given for a record's value or key that is null.
+    Hollow,
     Boolean(bool),
     Number(Number),
     Text(Cow<'r, str>),
@@ -61,7 +65,7 @@ impl<'r> Item<'r> {
     }
 
     pub(super) fn is_null(&self) -> bool {
-        matches!(self, Self::Null)
+        matches!(self, Self::Null | Self::Undefined)
     }
 
     /// The characters of a text of either kind.
@@ -88,6 +92,8 @@ impl<'r> Item<'r> {
     pub(super) fn class(&self) -> &'static str {
         match self {
             Self::Null => "null",
+            Self::Undefined => "undefined",
+            Self::Hollow => "io.debezium.transforms.scripting.GraalJsEngine$1",
             Self::Boolean(_) => "java.lang.Boolean",
             Self::Number(number) => number.class(),
             Self::Text(_) => "java.lang.String",
@@ -112,6 +118,8 @@ impl<'r> Item<'r> {
         };
         match self {
             Self::Null => out.push_str("null"),
+            Self::Undefined => out.push_str("undefined"),
+            Self::Hollow => out.push_str("[object Object]"),
             Self::Boolean(flag) => out.push_str(if *flag { "true" } else { "false" }),
             Self::Number(number) => out.push_str(&number.to_string()),
             Self::Text(text) => out.push_str(text),
@@ -162,7 +170,7 @@ impl<'r> Item<'r> {
     /// Groovy's truth.
     pub(super) fn is_true(&self) -> bool {
         match self {
-            Self::Null => false,
+            Self::Null | Self::Undefined => false,
             Self::Boolean(flag) | Self::Found(flag) => *flag,
             Self::Number(number) => !number.is_zero(),
             Self::Text(text) => !text.is_empty(),
@@ -172,14 +180,19 @@ impl<'r> Item<'r> {
             Self::Map(entries) => !entries.is_empty(),
             Self::Headers(headers) => !headers.is_empty(),
             Self::Other(Value::Bytes(bytes)) => !bytes.is_empty(),
-            Self::Struct(_) | Self::Other(_) | Self::Header(_) | Self::Schema(_) | Self::Field(_) => true,
+            Self::Hollow
+            | Self::Struct(_)
+            | Self::Other(_)
+            | Self::Header(_)
+            | Self::Schema(_)
+            | Self::Field(_) => true,
         }
     }
 
     /// JavaScript's: objects are true, empty or not.
     pub(super) fn is_truthy(&self) -> bool {
         match self {
-            Self::Null | Self::Boolean(_) | Self::Text(_) => self.is_true(),
+            Self::Null | Self::Undefined | Self::Boolean(_) | Self::Text(_) => self.is_true(),
             Self::Number(Number::Double(number)) => *number != 0.0 && !number.is_nan(),
             _ => true,
         }

@@ -117,7 +117,7 @@ impl Condition {
     pub fn evaluate(&self, record: &Record) -> Result<Outcome, Failure> {
         let item = Evaluation { record, language: self.language }.of(&self.root)?;
         Ok(match item {
-            Item::Null => Outcome::Null,
+            Item::Null | Item::Undefined => Outcome::Null,
             Item::Boolean(flag) => Outcome::Boolean(flag),
             Item::Text(text) => Outcome::Text(text.into_owned()),
             other => Outcome::Other(other.class()),

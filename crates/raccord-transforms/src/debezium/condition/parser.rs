@@ -340,7 +340,7 @@ impl<'t> Parser<'t> {
     fn name(&self, name: &str, at: usize) -> Result<Node> {
         Ok(match name {
             "null" => Node::Null,
-            "undefined" if !self.groovy() => Node::Null,
+            "undefined" if !self.groovy() => Node::Undefined,
             "true" => Node::Boolean(true),
             "false" => Node::Boolean(false),
             "value" => Node::Variable(Variable::Value),

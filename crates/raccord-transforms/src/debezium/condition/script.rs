@@ -148,8 +148,14 @@ fn language(name: &str, expression: &str) -> Result<Language> {
         }
         Some(language) => match language {
             "groovy" | "Groovy" => Language::Groovy,
-            "graal.js" | "Graal.js" | "JavaScript" | "javascript" | "js" | "ecmascript" => {
-                Language::JavaScript
+            "graal.js" => Language::JavaScript,
+            "Graal.js" | "JavaScript" | "javascript" | "js" | "ecmascript" => {
+                return Err(Error::config(format!("Failed to parse expression '{expression}'"))
+                    .class("io.debezium.DebeziumException")
+                    .hint(
+                        "set language to jsr223.graal.js: under its other names Debezium shows JavaScript nothing of the \
+                         record",
+                    ));
             }
             other => {
                 return Err(Error::config(format!("Failed to parse expression '{expression}'"))

@@ -39,7 +39,7 @@ fn record(json: &Json) -> Record {
 
 fn shown(result: Result<Item<'_>, Failure>) -> Json {
     match result {
-        Ok(Item::Null) => Json::Null,
+        Ok(Item::Null | Item::Undefined) => Json::Null,
         Ok(Item::Boolean(flag)) => json!(flag),
         Ok(Item::Text(text)) => json!({ "text": text }),
         Ok(Item::Number(number)) => json!({ "other": number.class(), "shown": number.to_string() }),

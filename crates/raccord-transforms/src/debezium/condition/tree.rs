@@ -11,6 +11,7 @@ use super::number::Number;
 #[derive(Debug)]
 pub(super) enum Node {
     Null,
+    Undefined,
     Boolean(bool),
     Number(Number),
     Text(String),
