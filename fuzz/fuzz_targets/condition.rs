@@ -40,7 +40,7 @@ fn records() -> Vec<Record> {
     ])
     .name("s.Envelope")
     .build();
-    let cells = |id, name: Value| {
+    let cells = |id: i64, name: Value| {
         let price = Value::Decimal(Box::new(Decimal::new(id.into(), 2)));
         let tags = Value::Array(vec!["a".into(), "b".into()]);
         Value::from(Struct::new(Arc::clone(&row), vec![Value::Int64(id), Value::Int32(-7), name, price, tags]))
