@@ -34,20 +34,6 @@ impl Allowance {
 pub const ALLOWANCES: &[Allowance] = &[
     Allowance {
         kind: Kind::OnPurpose,
-        what: "a compacted topic refuses lines without keys and fails the task; the recording looked before that",
-        covers: |recording, exchange| {
-            recording.scenario == "topic-creation" && exchange.step == "GET /connectors/tc3/status"
-        },
-    },
-    Allowance {
-        kind: Kind::Pending,
-        what: "a task whose transforms refuse their config has no version in its status",
-        covers: |recording, exchange| {
-            recording.scenario == "transforms-source" && exchange.step == "GET /connectors/nothing/status"
-        },
-    },
-    Allowance {
-        kind: Kind::OnPurpose,
         what: "a repeated lookup of an unknown class is answered as the first one",
         covers: |recording, exchange| {
             let wrapped = "BadRequestException: org.apache.kafka.connect.errors.ConnectException: Failed to find any class";

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use indexmap::IndexMap;
 use raccord_parity::allowances::{ALLOWANCES, Kind};
 use raccord_parity::broker::BrokerKind;
@@ -74,7 +74,7 @@ struct Suite {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = false, args = ["record", "recorded", "live"])]
+#[command(group(ArgGroup::new("mode").required(true).args(["record", "recorded", "live"])))]
 struct TransformsSuite {
     /// Ask the real transforms and record their answers; ours is compared as well
     #[arg(long)]
@@ -111,6 +111,9 @@ struct Chains {
     /// How many chains
     #[arg(long, default_value_t = 500)]
     count: u64,
+    /// Write the figures to a file of this folder
+    #[arg(long)]
+    results: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -136,7 +139,9 @@ fn run(cli: Cli) -> Result<bool> {
         Command::Rest(suite) => run_suite("rest", &suite),
         Command::Pipelines(suite) => run_suite("pipelines", &suite),
         Command::Transforms(suite) => transforms::run(suite.mode(), &suite.only),
-        Command::Chains(chains) => transforms::random::run(chains.seed, chains.count),
+        Command::Chains(chains) => {
+            transforms::random::run(chains.seed, chains.count, chains.results.as_deref())
+        }
         Command::Cdc(suite) => cdc_suite(&suite),
         Command::Rules => {
             for rule in RULES {

@@ -20,7 +20,7 @@ pub fn parity(rest: &Rest) -> Result<()> {
     }
     for (what, arguments) in [
         ("transforms", &["transforms", "--live"][..]),
-        ("random chains", &["chains", "--live", "--count", "2000"]),
+        ("random chains", &["chains", "--live", "--count", "2500", "--results", "parity/results"]),
     ] {
         step(&format!("live parity: {what}"), &mut command("target/release/raccord-parity", arguments))?;
     }

@@ -4,6 +4,7 @@
 //! which answers for the real Kafka Connect and Debezium. [`ours`] answers with the runtime's own chain. What was asked
 //! and answered is recorded, so that ours can be held to it without a JVM.
 
+mod compact;
 mod oracle;
 mod ours;
 pub mod random;

@@ -1,7 +1,7 @@
 //! What may differ between the answers, made equal before they are compared.
 
 use raccord_testkit::described::{byte_arrays, collections, each_object, each_text, numbers, rounded};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 /// Words after which a message is not compared: what follows in Java is no part of ours on purpose.
 const CUT_AFTER: &[&str] = &[
@@ -25,6 +25,7 @@ pub fn differs(request: &Json, expect: &Json, actual: &Json) -> Option<String> {
     for side in [&mut expect, &mut actual] {
         each_text(side, &|text| *text = beginning(&collections(&byte_arrays(text))));
         each_object(side, &numbers);
+        each_object(side, &scripts);
     }
     if expect != actual && request.to_string().contains("float") {
         each_text(&mut expect, &|text| *text = rounded(text));
@@ -32,6 +33,36 @@ pub fn differs(request: &Json, expect: &Json, actual: &Json) -> Option<String> {
     }
     let place = difference(&expect, &actual, "")?;
     Some(place)
+}
+
+/// Messages of scripts that are compared. Others show values, or list what Groovy would have taken instead.
+const EXACT: &[&str] =
+    &["Cannot get property", "Cannot invoke method", "is not a valid field name", "is not of type"];
+
+/// Failures of scripts: Java wraps their exception several times, and their compilers' messages are their own.
+fn scripts(object: &mut Map<String, Json>) {
+    let Some(Json::Array(chain)) = object.get_mut("error") else { return };
+    let starts = |words: &str| chain.iter().position(|error| message(error).starts_with(words));
+    if let Some(at) = starts("Error while evaluating expression '") {
+        let last = chain.len() - 1;
+        let wrapping = message(&chain[at]).to_owned();
+        let end = wrapping.find("' for record '").map_or(wrapping.len(), |end| end + 1);
+        chain[at]["message"] = wrapping[..end].into();
+        if last > at && !EXACT.iter().any(|words| message(&chain[last]).contains(words)) {
+            chain[last]["message"] = Json::Null;
+        }
+        chain.drain(at + 1..last.max(at + 1));
+    }
+    let starts = |words: &str| chain.iter().position(|error| message(error).starts_with(words));
+    if let Some(at) = starts("Failed to parse expression '")
+        && !chain.get(at + 1).is_some_and(|cause| message(cause).starts_with("Implementation of language"))
+    {
+        chain.truncate(at + 1);
+    }
+}
+
+fn message(error: &Json) -> &str {
+    error["message"].as_str().unwrap_or_default()
 }
 
 fn beginning(text: &str) -> String {

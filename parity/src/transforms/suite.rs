@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value as Json, json};
 
-use super::{Oracle, answer, differs};
+use super::{Oracle, answer, compact, differs};
 use crate::scenario::{recorded_dir, scenarios_dir};
 
 /// What is compared with what.
@@ -32,7 +32,7 @@ pub struct Scenario {
 /// Reads the scenarios whose names contain one of the texts; all when there are none.
 ///
 /// # Errors
-/// When a file cannot be read or is no array of requests.
+/// When a file cannot be read or has another form than [`compact`] explains.
 pub fn load(only: &[String]) -> Result<Vec<Scenario>> {
     let folder = scenarios_dir().join("transforms");
     let mut scenarios = Vec::new();
@@ -42,7 +42,9 @@ pub fn load(only: &[String]) -> Result<Vec<Scenario>> {
         if only.is_empty() || only.iter().any(|text| name.contains(text)) {
             let text = fs::read_to_string(&path)?;
             let requests = serde_json::from_str(&text)
-                .with_context(|| format!("{}: an array of requests", path.display()))?;
+                .map_err(Into::into)
+                .and_then(compact::requests)
+                .with_context(|| path.display().to_string())?;
             scenarios.push(Scenario { name, requests });
         }
     }

@@ -1,53 +1,112 @@
 //! Random chains by seed: what no scenario thought of. A chain for which ours differs is made smaller for as long as it
 //! goes on to differ, and printed with its seed.
 
+mod conditions;
 mod data;
 mod debezium;
+mod events;
 mod smaller;
 mod steps;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Oracle, answer, differs};
+use crate::peers::{DEBEZIUM_VERSION, KAFKA_VERSION};
 
-/// Compares `count` chains, the first of that seed, the next ones of the seeds after it; whether none differed.
+/// What a run found.
+#[derive(Default, Serialize)]
+struct Figures {
+    date: String,
+    kafka: &'static str,
+    debezium: &'static str,
+    first_seed: u64,
+    chains: u64,
+    /// Chains that cannot be made of their config.
+    chains_refused: u64,
+    /// Chains with records that Java cannot hold.
+    chains_unreadable: u64,
+    records: usize,
+    records_refused: usize,
+    /// How many chains have a transform or predicate, by class.
+    classes: BTreeMap<String, u64>,
+    /// The seeds of the chains that differ.
+    differences: Vec<u64>,
+}
+
+/// Compares `count` chains, the first of that seed, the next ones of the seeds after it; whether none differed. The
+/// figures go to a file of that folder, if there is one.
 ///
 /// # Errors
-/// When the oracle cannot be asked.
+/// When the oracle cannot be asked, or the file not be written.
 #[allow(clippy::print_stdout)] // A command-line program's report.
-pub fn run(seed: u64, count: u64) -> Result<bool> {
+pub fn run(first_seed: u64, count: u64, results: Option<&Path>) -> Result<bool> {
     let mut oracle = Oracle::start()?;
-    let (mut records, mut failed, mut refused, mut unreadable, mut failing) = (0, 0, 0, 0, Vec::new());
-    for seed in seed..seed + count {
+    let (kafka, debezium) = (KAFKA_VERSION, DEBEZIUM_VERSION);
+    let mut figures =
+        Figures { date: date()?, kafka, debezium, first_seed, chains: count, ..Figures::default() };
+    for seed in first_seed..first_seed + count {
         let request = request(seed);
         let expect = oracle.ask(&request)?;
         if expect.get("unreadable").is_some() {
-            unreadable += 1;
+            figures.chains_unreadable += 1;
             continue;
         }
-        records += request["records"].as_array().map_or(0, Vec::len);
-        let results = expect["results"].as_array().into_iter().flatten();
-        failed += results.filter(|result| result.get("error").is_some()).count();
-        refused += u64::from(expect.get("error").is_some());
+        figures.count(&request, &expect);
         if difference(&request, &expect).is_some() {
             let request =
                 smaller::reduce(request, |smaller| Ok(difference(smaller, &oracle.ask(smaller)?).is_some()))?;
             let difference = difference(&request, &oracle.ask(&request)?).unwrap_or_default();
             println!("seed {seed}: {request}\n  {difference}\n");
-            failing.push(seed);
+            figures.differences.push(seed);
         }
     }
     println!(
-        "{count} chains, {refused} of them refused, {unreadable} with records that Java cannot hold, {records} \
-         records, {failed} of them refused, {} differences",
-        failing.len()
+        "{count} chains, {} of them refused, {} with records that Java cannot hold, {} records, {} of them refused, {} \
+         differences",
+        figures.chains_refused,
+        figures.chains_unreadable,
+        figures.records,
+        figures.records_refused,
+        figures.differences.len()
     );
-    Ok(failing.is_empty())
+    if let Some(folder) = results {
+        let file = folder.join(format!("{}-chains.json", figures.date));
+        fs::create_dir_all(folder)?;
+        fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n")
+            .with_context(|| file.display().to_string())?;
+    }
+    Ok(figures.differences.is_empty())
+}
+
+impl Figures {
+    fn count(&mut self, request: &Json, answer: &Json) {
+        self.records += request["records"].as_array().map_or(0, Vec::len);
+        let results = answer["results"].as_array().into_iter().flatten();
+        self.records_refused += results.filter(|result| result.get("error").is_some()).count();
+        self.chains_refused += u64::from(answer.get("error").is_some());
+        let config = request["config"].as_object().into_iter().flatten();
+        let classes = config.filter(|(key, _)| key.ends_with(".type") && key.matches('.').count() == 2);
+        let classes: BTreeSet<&str> = classes.filter_map(|(_, class)| class.as_str()).collect();
+        for class in classes {
+            *self.classes.entry(class.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+/// Day and time as in the names of other results, such as `2026-11-24-0514`.
+fn date() -> Result<String> {
+    let output = Command::new("date").args(["-u", "+%Y-%m-%d-%H%M"]).output().context("cannot run date")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// How ours differs; a panic of ours differs from everything.
@@ -99,5 +158,27 @@ pub(crate) fn request(seed: u64) -> Json {
             }
         }
     }
+    let mut rng = StdRng::seed_from_u64(seed.rotate_left(32));
+    if rng.random_bool(0.3) {
+        events::replace(&mut rng, &aliases, &mut config, &mut records);
+    }
+    if config.values().any(|class| class == "io.debezium.transforms.ExtractChangedRecordState") {
+        records.iter_mut().for_each(buffers);
+    }
     json!({ "config": config, "kind": if sink { "sink" } else { "source" }, "records": records })
+}
+
+/// Turns byte arrays, which Java compares by identity, into buffers, which it compares by content. Connectors give those.
+fn buffers(json: &mut Json) {
+    match json {
+        Json::Array(items) => items.iter_mut().for_each(buffers),
+        Json::Object(fields) => {
+            if let (1, Some(bytes)) = (fields.len(), fields.get("bytes").filter(|bytes| bytes.is_string())) {
+                *json = json!({ "buffer": bytes });
+            } else {
+                fields.values_mut().for_each(buffers);
+            }
+        }
+        _ => {}
+    }
 }
