@@ -84,6 +84,7 @@ fn every_way_into_kafka_works_and_refusals_are_clear() {
                 ("ssl.keystore.location", kafka.text("client.p12")),
                 ("ssl.keystore.type", text("PKCS12")),
                 ("ssl.keystore.password", text(PASSWORD)),
+                ("ssl.cipher.suites", text("TLS_AES_256_GCM_SHA384,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")),
             ],
         ),
         (
@@ -144,6 +145,7 @@ fn every_way_into_kafka_works_and_refusals_are_clear() {
     assert!(tokens.asked() > 0);
     refused_workers(&kafka, &ways);
     refused_tasks(&kafka, &workers[1].0);
+    refused_letters(&kafka, &workers[1].0);
     for (worker, ..) in &workers {
         assert!(!worker.log().contains(PASSWORD), "no password in the log");
     }
@@ -151,7 +153,7 @@ fn every_way_into_kafka_works_and_refusals_are_clear() {
 
 /// Workers that are not let in end, and say what to do.
 fn refused_workers(kafka: &Kafka, ways: &[Way]) {
-    let cases: [Refused; 4] = [
+    let cases: [Refused; 5] = [
         (
             "wrong-password",
             1,
@@ -175,6 +177,16 @@ fn refused_workers(kafka: &Kafka, ways: &[Way]) {
             4,
             vec![("sasl.jaas.config", secured::oauth("clientId=\"me\" clientSecret=\"wr0ng-pa55\""))],
             &["status 401", "invalid_client", "sasl.jaas.config"],
+        ),
+        (
+            "unknown-suite",
+            0,
+            vec![("ssl.cipher.suites", "TLS_NOPE".to_owned())],
+            &[
+                "ssl.cipher.suites",
+                "Unsupported CipherSuite: TLS_NOPE",
+                "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            ],
         ),
     ];
     let mut workers: Vec<_> = cases
@@ -236,4 +248,21 @@ fn refused_tasks(kafka: &Kafka, worker: &Worker) {
         assert!(trace.contains(class) && trace.contains(remedy), "{name}: {trace}");
         assert!(!trace.contains("wr0ng-pa55"), "{name}: {trace}");
     }
+}
+
+/// A dead letter queue that the user may not write: the task fails and says which.
+fn refused_letters(kafka: &Kafka, worker: &Worker) {
+    kafka.deny("Write", "closed");
+    let sink = json!({
+        "connector.class": "FileStreamSink", "file": kafka.path("plain").join("closed"), "topics": "plain-lines",
+        "value.converter": "org.apache.kafka.connect.converters.LongConverter", "errors.tolerance": "all",
+        "errors.deadletterqueue.topic.name": "closed", "errors.deadletterqueue.topic.replication.factor": "1",
+    });
+    let (status, answer) = worker.ask("PUT", "/connectors/closed/config", Some(sink));
+    assert_eq!(status, 201, "{answer}");
+    let status = worker.task_state("closed", "FAILED");
+    let trace = status["tasks"][0]["trace"].as_str().unwrap();
+    let first = "org.apache.kafka.connect.errors.ConnectException: Could not produce message to dead letter queue. \
+                 topic=closed\n";
+    assert!(trace.starts_with(first) && trace.contains("TopicAuthorizationException"), "{trace}");
 }

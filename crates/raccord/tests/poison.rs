@@ -1,17 +1,20 @@
-//! A record that cannot be read in the middle of many good ones, with every tolerance and dead letter queue: the rest is
-//! delivered once and in order, the queue has the one record, and it can be replayed.
+//! Records that cannot be read among many good ones, with every tolerance and dead letter queue: the rest is delivered once
+//! and in order, the queue has the bad ones, and they can be replayed.
 //!
 //! `RECORDS=1000000` runs it with that many; the default is meant for every build.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod quickstart;
+
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quickstart::Quickstart;
 use raccord_config::RawConfig;
 use raccord_kafka::RdKafka;
 use raccord_runtime::ports::{Acks, ConsumerEvent, Fetched, Kafka, Outgoing, SendError, Subscription};
@@ -26,63 +29,33 @@ fn records() -> i32 {
     std::env::var("RECORDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000)
 }
 
-/// A running quick start; killed when dropped.
-struct Quickstart {
-    child: Child,
-    bootstrap: String,
-    rest: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Quickstart {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Quickstart {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (broker, rest, console) = (free_port(), free_port(), free_port());
-        let child = Command::new(env!("CARGO_BIN_EXE_raccord"))
-            .arg("quickstart")
-            .args(["--broker-port", &broker.to_string(), "--rest-port", &rest.to_string()])
-            .args(["--console-port", &console.to_string(), "--data-dir"])
-            .arg(folder.path().join("data"))
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", rest)).is_err() {
-            assert!(Instant::now() < deadline, "the quick start does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, bootstrap: format!("127.0.0.1:{broker}"), rest, folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn ask(&self, arguments: &[&str], path: &str) -> Value {
         let url = format!("http://127.0.0.1:{}{path}", self.rest);
         let output = Command::new("curl").args(["-s", "--max-time", "60"]).args(arguments).arg(url).output();
         serde_json::from_slice(&output.unwrap().stdout).unwrap_or_default()
     }
 
+    fn put(&self, config: &Value) {
+        let name = config["name"].as_str().unwrap();
+        let answer = self.ask(
+            &["-X", "PUT", "-H", "Content-Type: application/json", "-d", &config.to_string()],
+            &format!("/connectors/{name}/config"),
+        );
+        assert_eq!(answer["name"], config["name"], "{answer}");
+    }
+
+    fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.broker)
+    }
+
     fn client(&self) -> RawConfig {
-        RawConfig::from([("bootstrap.servers", self.bootstrap.clone())])
+        RawConfig::from([("bootstrap.servers", self.bootstrap())])
     }
 
     fn replay(&self, arguments: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_raccord"))
-            .args(["dlq", "replay", "--bootstrap", &self.bootstrap])
+            .args(["dlq", "replay", "--bootstrap", &self.bootstrap()])
             .args(arguments)
             .output()
             .unwrap();
@@ -192,12 +165,7 @@ fn a_poison_record_among_many_has_the_outcome_that_connect_has() {
                 config["errors.deadletterqueue.context.headers.enable"] =
                     (queue == "headers").to_string().into();
             }
-            let path = format!("/connectors/{name}/config");
-            let answer = quickstart.ask(
-                &["-X", "PUT", "-H", "Content-Type: application/json", "-d", &config.to_string()],
-                &path,
-            );
-            assert_eq!(answer["name"], json!(name), "{answer}");
+            quickstart.put(&config);
             cases.push((tolerance, queue, name));
         }
     }
@@ -241,4 +209,61 @@ fn a_poison_record_among_many_has_the_outcome_that_connect_has() {
     while runtime.block_on(read(&quickstart, "all-plain-letters")).len() != 2 {
         assert!(Instant::now() < deadline, "the replayed letter does not come back");
     }
+}
+
+/// Every so many lines of the source's file one is no number.
+const BAD_LINE_EVERY: i32 = 10_000;
+
+#[test]
+fn a_source_delivers_the_good_of_many_lines_and_keeps_the_bad_ones() {
+    let quickstart = Quickstart::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let is_bad = |number: &i32| number % BAD_LINE_EVERY == BAD_LINE_EVERY / 2;
+    let mut file = std::io::BufWriter::new(fs::File::create(quickstart.path("in")).unwrap());
+    for number in 0..records() {
+        let mark = if is_bad(&number) { "no number " } else { "" };
+        writeln!(file, "{mark}{number}").unwrap();
+    }
+    file.into_inner().unwrap();
+    quickstart.put(&json!({
+        "name": "lines", "tasks.max": "1", "file": quickstart.path("in"), "topic": "lines",
+        "connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector",
+        "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+        "value.converter": "org.apache.kafka.connect.converters.IntegerConverter",
+        "transforms": "mark,number,route",
+        "transforms.mark.type": "org.apache.kafka.connect.transforms.InsertHeader",
+        "transforms.mark.header": "h", "transforms.mark.value.literal": "v",
+        "transforms.number.type": "org.apache.kafka.connect.transforms.Cast$Value",
+        "transforms.number.spec": "int32",
+        "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        "transforms.route.regex": "lines", "transforms.route.replacement": "numbers-of-lines",
+        "errors.tolerance": "all",
+        "errors.deadletterqueue.source.enable": "true",
+        "errors.deadletterqueue.topic.name": "lines-letters",
+        "errors.deadletterqueue.topic.replication.factor": "1",
+        "errors.deadletterqueue.context.headers.enable": "true",
+    }));
+    let good: Vec<i32> = (0..records()).filter(|number| !is_bad(number)).collect();
+    let deadline = Instant::now() + PATIENCE;
+    let mut written = Vec::new();
+    while written.len() < good.len() {
+        assert!(Instant::now() < deadline, "{} of {} numbers", written.len(), good.len());
+        let records = runtime.block_on(read(&quickstart, "numbers-of-lines"));
+        written =
+            records.iter().map(|(value, _)| i32::from_be_bytes(value[..].try_into().unwrap())).collect();
+    }
+    assert!(written == good, "{} numbers that are not the good lines once and in order", written.len());
+    let letters = runtime.block_on(read(&quickstart, "lines-letters"));
+    let texts: Vec<String> =
+        letters.iter().map(|(value, _)| String::from_utf8_lossy(value).into_owned()).collect();
+    let bad = (0..records()).filter(is_bad);
+    let expect: Vec<String> = bad
+        .map(|number| {
+            let schema = r#"{"type":"string","optional":false}"#;
+            format!(r#"{{"schema":{schema},"payload":"no number {number}"}}"#)
+        })
+        .collect();
+    assert_eq!(texts, expect);
+    let (_, headers) = &letters[0];
+    assert!(headers.iter().any(|name| name == "__connect.errors.source.offset"), "{headers:?}");
 }

@@ -44,6 +44,8 @@ pub struct Kafka {
     child: Child,
     folder: tempfile::TempDir,
     ports: [u16; 3],
+    /// Of the listener for brokers, which asks nobody who they are.
+    inner: u16,
 }
 
 fn run(command: &mut Command) {
@@ -83,6 +85,8 @@ impl Kafka {
              log.dirs={data}\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
              transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
              group.initial.rebalance.delay.ms=0\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             allow.everyone.if.no.acl.found=true\nsuper.users=User:ANONYMOUS\n\
              ssl.keystore.location={server}\nssl.keystore.password={PASSWORD}\n\
              ssl.truststore.location={trust}\nssl.truststore.password={PASSWORD}\n\
              listener.name.ssl.ssl.client.auth=required\n\
@@ -113,11 +117,21 @@ impl Kafka {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let kafka = Self { child, folder, ports };
+        let kafka = Self { child, folder, ports, inner };
         for port in kafka.ports {
             wait_for("Kafka", || TcpStream::connect(("127.0.0.1", port)).ok());
         }
         kafka
+    }
+
+    /// Allows alice everything with a topic but this operation.
+    pub fn deny(&self, operation: &str, topic: &str) {
+        let inner = format!("localhost:{}", self.inner);
+        for (principal, operation) in [("--allow-principal", "All"), ("--deny-principal", operation)] {
+            run(java(self.folder.path())
+                .args(["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &inner, "--add"])
+                .args([principal, "User:alice", "--operation", operation, "--topic", topic]));
+        }
     }
 
     /// The address of a listener, under the name that its certificate has.
