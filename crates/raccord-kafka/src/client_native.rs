@@ -20,6 +20,7 @@ use tokio::net::UnixStream;
 
 use crate::classify::classify;
 use crate::client::log;
+use crate::client_end;
 use crate::oauth::{Attachment, Login};
 use crate::refusal::Refusal;
 
@@ -66,7 +67,10 @@ impl Handle {
             prepare(conf);
             let client = rd::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len());
             match NonNull::new(client) {
-                Some(client) => Ok(Self { client, login: None }),
+                Some(client) => {
+                    client_end::wait_at_exit();
+                    Ok(Self { client, login: None })
+                }
                 None => {
                     rd::rd_kafka_conf_destroy(conf);
                     let reason = CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned();
@@ -100,23 +104,21 @@ impl Handle {
 }
 
 impl Drop for Handle {
-    /// Ends the client's threads, and a consumer's membership, which may take a while: on a thread of its own.
+    /// Ends the client's threads, and a consumer's membership.
     fn drop(&mut self) {
         struct Doomed(NonNull<rd::rd_kafka_t>);
         // SAFETY: see above.
         unsafe impl Send for Doomed {}
         self.login = None;
         let doomed = Doomed(self.client);
-        let destroy = move || {
+        client_end::in_background(move || {
             let doomed = doomed;
             let address = doomed.0.addr().get();
             // SAFETY: the owner gives the handle up; queues and topics made of it were destroyed before, being fields
             // dropped earlier.
             unsafe { rd::rd_kafka_destroy(doomed.0.as_ptr()) };
             REFUSALS.lock().remove(&address);
-        };
-        // Without a thread to end it the client stays, which is better than blocking here.
-        let _ = std::thread::Builder::new().name("kafka client end".to_owned()).spawn(destroy);
+        });
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod cipher_suites;
 mod classify;
 mod client;
+mod client_end;
 mod client_native;
 mod consumer;
 mod consumer_native;
