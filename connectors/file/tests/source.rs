@@ -38,6 +38,7 @@ impl Reader {
             connector: Arc::from("test"),
             task: 0,
             offsets: Arc::new(Committed(committed)),
+            topics: Arc::new(raccord_plugin::NoTopics),
             cancel: CancellationToken::new(),
         };
         let config = RawConfig::from([("file", file.to_str().unwrap()), ("topic", "t"), ("batch.size", "3")]);
@@ -184,6 +185,7 @@ async fn a_folder_or_a_wrong_offset_is_told_apart() {
         connector: Arc::from("test"),
         task: 0,
         offsets: Arc::new(Committed(Some(wrong))),
+        topics: Arc::new(raccord_plugin::NoTopics),
         cancel: CancellationToken::new(),
     };
     let config = RawConfig::from([("file", path.to_str().unwrap()), ("topic", "t")]);

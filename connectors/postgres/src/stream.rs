@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raccord_cdc::{Operation, SnapshotMarker, TableId, TransactionRecords};
 use raccord_data::{Text, Value};
-use raccord_plugin::{Error, Result, SourceBatch};
+use raccord_plugin::{Error, Result, SourceBatch, TopicReaders};
 use tracing::{debug, info, warn};
 
 use crate::captured::CapturedTable;
@@ -176,6 +176,14 @@ impl Stream {
             received: false,
             unsent: 0,
         })
+    }
+
+    /// Begins to look for signals besides those in the stream.
+    ///
+    /// # Errors
+    /// When the config of a channel is not complete.
+    pub fn listen(&mut self, topics: &Arc<dyn TopicReaders>) -> Result<()> {
+        self.on_demand.listen(topics)
     }
 
     /// Whether the first pass is still on: then [`search`](Self::search) is to be called.

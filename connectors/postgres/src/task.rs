@@ -75,7 +75,7 @@ impl Opened {
                         .await
                         .unwrap_or_else(|error| Err(Error::fatal("starting broke off").caused_by(error)));
                     self.phase = Phase::Idle;
-                    self.started(started?, &mut Outlet { positions, batch });
+                    self.started(started?, &mut Outlet { positions, batch })?;
                     if !batch.is_empty() {
                         return Ok(());
                     }
@@ -96,7 +96,10 @@ impl Opened {
     }
 
     /// Goes on from where starting led to, and tells whether there is a snapshot.
-    fn started(&mut self, started: Started, outlet: &mut Outlet<'_>) {
+    ///
+    /// # Errors
+    /// When the config of a channel of signals is not complete.
+    fn started(&mut self, started: Started, outlet: &mut Outlet<'_>) -> Result<()> {
         let mut tell = |kind| outlet.tell(&self.settings, &Notification::initial_snapshot(kind), None);
         self.phase = match started {
             Started::Snapshot(snapshot, afterwards) => {
@@ -110,13 +113,17 @@ impl Opened {
                 let stream = start::stream(settings, columns, *afterwards, *begin);
                 Phase::Starting(AbortOnDropHandle::new(tokio::spawn(stream)))
             }
-            Started::Stream(stream) => Phase::Stream(stream),
+            Started::Stream(mut stream) => {
+                stream.listen(&self.context.topics)?;
+                Phase::Stream(stream)
+            }
             Started::Nothing => {
                 tell("SKIPPED");
                 self.metrics.set_snapshot_phase(SnapshotPhase::Skipped);
                 Phase::Finished
             }
         };
+        Ok(())
     }
 
     async fn begin(&mut self, positions: &mut Positions) -> Result<()> {

@@ -83,6 +83,12 @@ impl RdConsumer {
                 None
             }
             Subscription::Regex(regex) => Some(Pattern::new(&regex, properties)?),
+            Subscription::Partition(partition) => {
+                let assignment = Rebalance { assign: true, lost: false, partitions: vec![partition] };
+                let assigned = native.carry_out(&assignment, &HashMap::new());
+                assigned.map_err(|code| failed("be assigned a partition", code))?;
+                None
+            }
         };
         let records_max = max_poll_records(properties)?.unwrap_or(BATCH_RECORDS);
         Ok(Self { native, records_max, pattern, told: None })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{OffsetReader, TopicPartition};
+use crate::{OffsetReader, TopicPartition, TopicReaders};
 
 /// Given to a source task when it opens.
 #[derive(Clone)]
@@ -16,6 +16,8 @@ pub struct SourceContext {
     pub task: u32,
     /// Committed offsets.
     pub offsets: Arc<dyn OffsetReader>,
+    /// Topics that the task reads itself.
+    pub topics: Arc<dyn TopicReaders>,
     /// Cancelled when the task is to stop; long work outside `poll` watches it.
     pub cancel: CancellationToken,
 }

@@ -13,6 +13,7 @@ mod offset;
 mod plugin;
 mod sink;
 mod source;
+mod topics;
 mod transform;
 
 pub use connector::{ConnectorContext, ConnectorEvents, ExactlyOnceSupport, SinkConnector, SourceConnector};
@@ -26,4 +27,5 @@ pub use raccord_data as data;
 pub use raccord_data::SchemaAndValue;
 pub use sink::{CommitOffsets, Rejected, SinkBatch, SinkTask, TopicPartition};
 pub use source::{SourceBatch, SourceTask};
+pub use topics::{NoTopics, TopicReader, TopicReaders, TopicRecord};
 pub use transform::{Predicate, Transform};

@@ -1,17 +1,21 @@
-//! Signals that do not come through the log: lines of a file, looked at every `signal.poll.interval.ms`.
+//! Signals that do not come through the log: records of a topic, and lines of a file, looked at every
+//! `signal.poll.interval.ms`.
 //!
 //! The file is emptied as soon as it is read, before its signals take effect, as Debezium does: a crash between the two
 //! loses them, and repeats none.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use raccord_cdc::SignalRecord;
+use raccord_plugin::{Result, TopicReaders};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
+use super::topic;
 use crate::settings::Settings;
 
 /// Signals that wait to be taken; who reads them waits as well.
@@ -20,7 +24,7 @@ const WAITING_MAX: usize = 16;
 /// Signals of the channels besides `source`.
 pub struct Channels {
     signals: mpsc::Receiver<SignalRecord>,
-    _reader: AbortOnDropHandle<()>,
+    _readers: Vec<AbortOnDropHandle<()>>,
 }
 
 /// Whether a channel is enabled.
@@ -30,16 +34,25 @@ pub fn is_enabled(settings: &Settings, channel: &str) -> bool {
 
 impl Channels {
     /// Begins to look for signals where the config says.
-    pub fn open(settings: &Settings) -> Option<Self> {
-        if !is_enabled(settings, "file") {
-            return None;
-        }
-        let path = PathBuf::from(&settings.config.unlisted.signal_file);
-        info!("Reading '{}' file for signals", path.display());
-        let interval = settings.config.keys.events.signal_poll_interval_ms.max(1).unsigned_abs();
+    ///
+    /// # Errors
+    /// When a channel's config is not complete.
+    pub fn open(settings: &Settings, topics: &Arc<dyn TopicReaders>) -> Result<Option<Self>> {
         let (sender, signals) = mpsc::channel(WAITING_MAX);
-        let reader = tokio::spawn(read_file(path, Duration::from_millis(interval), sender));
-        Some(Self { signals, _reader: AbortOnDropHandle::new(reader) })
+        let mut readers = Vec::new();
+        if is_enabled(settings, "file") {
+            let path = PathBuf::from(&settings.config.unlisted.signal_file);
+            info!("Reading '{}' file for signals", path.display());
+            let interval = settings.config.keys.events.signal_poll_interval_ms.max(1).unsigned_abs();
+            readers.push(tokio::spawn(read_file(path, Duration::from_millis(interval), sender.clone())));
+        }
+        if is_enabled(settings, "kafka") {
+            let reader = topic::open(settings, topics)?;
+            let prefix = settings.config.topic_prefix().to_owned();
+            readers.push(tokio::spawn(topic::read(reader, prefix, sender)));
+        }
+        let readers: Vec<_> = readers.into_iter().map(AbortOnDropHandle::new).collect();
+        Ok((!readers.is_empty()).then_some(Self { signals, _readers: readers }))
     }
 
     /// The next signal that is there already.

@@ -20,6 +20,7 @@
 mod channels;
 mod chunks;
 mod keys;
+mod topic;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use raccord_cdc::{
     Signal, SignalRecord, SnapshotEvent, SnapshotEventKind, SnapshotMarker, SnapshotRequest, TableId,
 };
 use raccord_data::{Record, Value};
-use raccord_plugin::{Error, Result, SourceBatch};
+use raccord_plugin::{Error, Result, SourceBatch, TopicReaders};
 use tokio::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -141,7 +142,7 @@ impl OnDemand {
             signal_table,
             signal_relation: None,
             acted: false,
-            channels: Channels::open(settings),
+            channels: None,
             incremental: Incremental {
                 is_configured,
                 context,
@@ -162,6 +163,15 @@ impl OnDemand {
             on_demand.read(None);
         }
         Ok(on_demand)
+    }
+
+    /// Begins to look for signals where the config says.
+    ///
+    /// # Errors
+    /// When the config of a channel is not complete.
+    pub fn listen(&mut self, topics: &Arc<dyn TopicReaders>) -> Result<()> {
+        self.channels = Channels::open(&self.settings, topics)?;
+        Ok(())
     }
 
     /// Takes note of a table that the stream tells of.

@@ -150,6 +150,7 @@ impl Driven {
             connector: "lab".into(),
             task: 0,
             offsets: offsets.clone(),
+            topics: Arc::new(raccord_plugin::NoTopics),
             cancel: CancellationToken::new(),
         };
         task.open(context, config).await.unwrap_or_else(|error| panic!("{}", error.trace()));

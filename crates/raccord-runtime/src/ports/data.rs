@@ -92,6 +92,8 @@ pub enum Subscription {
     Topics(Vec<String>),
     /// All topics whose whole name matches this Java regex.
     Regex(String),
+    /// This partition, without joining a group; the group only keeps what is committed.
+    Partition(TopicPartition),
 }
 
 /// A header of a fetched record.

@@ -21,9 +21,11 @@ mod commit;
 mod encode;
 mod letters;
 mod line;
+mod readers;
 mod topics;
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use raccord_config::Config;
@@ -35,6 +37,7 @@ use self::commit::Commits;
 use self::encode::Encoding;
 use self::letters::SourceLetters;
 use self::line::{Line, Outlet, pause, place};
+use self::readers::KafkaTopics;
 use self::topics::{Creation, Topics};
 use crate::ack_tracker::AckTracker;
 use crate::chain::{Chain, Converters};
@@ -154,6 +157,7 @@ impl SourceLoop {
             connector: spec.id.connector.clone(),
             task: spec.id.task,
             offsets: spec.offsets.clone(),
+            topics: Arc::new(KafkaTopics(spec.kafka.clone())),
             cancel: lifecycle.cancel().clone(),
         };
         tokio::select! {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raccord_data::{Position, Record};
-use raccord_plugin::{Make, RawConfig, SourceBatch, SourceContext, SourceTask};
+use raccord_plugin::{Make, NoTopics, RawConfig, SourceBatch, SourceContext, SourceTask};
 use tokio_util::sync::CancellationToken;
 
 use super::{Offsets, SourceFixture, config, patiently};
@@ -253,7 +253,13 @@ impl Run {
 }
 
 fn context(offsets: Arc<Offsets>) -> SourceContext {
-    SourceContext { connector: "conformance".into(), task: 0, offsets, cancel: CancellationToken::new() }
+    SourceContext {
+        connector: "conformance".into(),
+        task: 0,
+        offsets,
+        topics: Arc::new(NoTopics),
+        cancel: CancellationToken::new(),
+    }
 }
 
 fn take(fixture: &dyn SourceFixture, batch: &mut SourceBatch, seen: &mut Vec<Seen>) -> Outcome {

@@ -35,6 +35,7 @@ impl MemoryConsumer {
         };
         let topics = match subscription {
             Subscription::Topics(topics) => topics,
+            Subscription::Partition(partition) => vec![partition.topic.to_string()],
             Subscription::Regex(regex) => {
                 // Enough of a regex for tests: a prefix and `.*`.
                 let prefix = regex.trim_end_matches(".*").to_owned();
