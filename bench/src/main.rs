@@ -10,6 +10,7 @@ mod measure;
 mod postgres;
 mod report;
 mod soak;
+mod soak_postgres;
 mod transforms_bench;
 mod worker_bench;
 
@@ -41,6 +42,8 @@ enum Command {
     Postgres(postgres::PostgresArguments),
     /// Kill worker and broker at random while a file flows into a file, and count every line.
     Soak(soak::SoakArguments),
+    /// Kill worker, broker and server and cut connections at random while changes flow, and check every change.
+    SoakPostgres(soak_postgres::SoakPostgresArguments),
 }
 
 /// What to run.
@@ -105,6 +108,7 @@ fn main() -> Result<()> {
         }
         Command::Postgres(arguments) => postgres::run(&binary, &arguments),
         Command::Soak(soak) => soak::run(&binary, &soak),
+        Command::SoakPostgres(soak) => soak_postgres::run(&binary, &soak),
         Command::Transforms(_) => unreachable!("it was run above"),
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use indexmap::IndexMap;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -119,6 +120,14 @@ impl Kafka {
     /// # Errors
     /// When the broker does not answer.
     pub fn read(&self, topic: &str) -> Result<Vec<Raw>> {
+        Ok(self.read_all(&[topic.to_owned()])?.swap_remove(topic).unwrap_or_default())
+    }
+
+    /// Reads topics from their starts to their ends of now.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn read_all(&self, topics: &[String]) -> Result<IndexMap<String, Vec<Raw>>> {
         let limit = Duration::from_secs(10);
         let mut config = self.config();
         config
@@ -127,26 +136,35 @@ impl Kafka {
             .set("isolation.level", "read_committed");
         config.set("enable.partition.eof", "true").set("fetch.message.max.bytes", "20000000");
         let consumer: BaseConsumer = config.create()?;
-        let metadata = consumer.fetch_metadata(Some(topic), limit)?;
-        let partitions: Vec<i32> =
-            metadata.topics().iter().flat_map(|t| t.partitions()).map(|p| p.id()).collect();
-        let mut assignment = TopicPartitionList::new();
-        for &partition in &partitions {
-            assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+        let (mut assignment, mut partitions) = (TopicPartitionList::new(), 0);
+        for topic in topics {
+            let metadata = consumer.fetch_metadata(Some(topic), limit)?;
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                assignment.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+                partitions += 1;
+            }
         }
         consumer.assign(&assignment)?;
-        let (mut records, mut ended) = (Vec::new(), 0);
-        let end = Instant::now() + limit;
-        while ended < partitions.len() {
+        let mut records: IndexMap<String, Vec<Raw>> =
+            topics.iter().map(|topic| (topic.clone(), Vec::new())).collect();
+        let (mut ended, mut end) = (0, Instant::now() + limit);
+        while ended < partitions {
             match consumer.poll(Duration::from_millis(200)) {
-                Some(Ok(message)) => records.push(raw(&message)),
+                Some(Ok(message)) => {
+                    end = Instant::now() + limit;
+                    records.entry(message.topic().to_owned()).or_default().push(raw(&message));
+                }
                 Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => ended += 1,
                 Some(Err(error)) => return Err(error.into()),
-                None if Instant::now() > end => bail!("the end of {topic} was not reached within {limit:?}"),
+                None if Instant::now() > end => {
+                    bail!("the end of {} was not reached within {limit:?}", topics.join(", "))
+                }
                 None => {}
             }
         }
-        records.sort_by_key(|r| (r.partition, r.kafka_offset));
+        for records in records.values_mut() {
+            records.sort_by_key(|r| (r.partition, r.kafka_offset));
+        }
         Ok(records)
     }
 

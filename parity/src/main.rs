@@ -40,7 +40,11 @@ enum Command {
     /// Random chains of transforms and predicates, applied by the real ones and by ours
     Chains(Chains),
     /// Captured databases
-    Cdc(Suite),
+    Cdc(CdcSuite),
+    /// Random tables, settings and transactions, captured by the real connector and by ours at once
+    CdcRandom(cdc::random::RandomArguments),
+    /// A captured database that goes from the real connector to ours and back while changes flow
+    CdcTakeover(cdc::takeover::TakeoverArguments),
     /// List the tolerances of the comparison, and what may differ
     Rules,
 }
@@ -71,6 +75,15 @@ struct Suite {
     /// Write what ours did to this folder, in the form of the recordings
     #[arg(long)]
     save: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct CdcSuite {
+    #[command(flatten)]
+    suite: Suite,
+    /// The folder with the programs of the PostgreSQL to use; by default the newest below /usr/lib/postgresql
+    #[arg(long)]
+    postgres: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -143,6 +156,8 @@ fn run(cli: Cli) -> Result<bool> {
             transforms::random::run(chains.seed, chains.count, chains.results.as_deref())
         }
         Command::Cdc(suite) => cdc_suite(&suite),
+        Command::CdcTakeover(arguments) => cdc::takeover::run(&arguments),
+        Command::CdcRandom(arguments) => cdc::random::run(&arguments),
         Command::Rules => {
             for rule in RULES {
                 println!("{} ({:?}): {}", rule.name, rule.stage, rule.reason);
@@ -187,7 +202,8 @@ fn run_suite(name: &str, suite: &Suite) -> Result<bool> {
 
 /// Records the real connector, or runs ours and compares.
 #[allow(clippy::print_stdout)] // A command-line program's report.
-fn cdc_suite(suite: &Suite) -> Result<bool> {
+fn cdc_suite(cdc_suite: &CdcSuite) -> Result<bool> {
+    let (suite, postgres) = (&cdc_suite.suite, cdc_suite.postgres.as_deref());
     let scenarios = cdc::load(&suite.only)?;
     let folder = recorded_dir().join("cdc");
     std::fs::create_dir_all(&folder)?;
@@ -204,22 +220,29 @@ fn cdc_suite(suite: &Suite) -> Result<bool> {
         let peers = Peers::find()?;
         let (broker, worker) = (BrokerKind::Kafka(peers.clone()), WorkerKind::Kafka(peers));
         let mut failures = 0;
-        cdc::run::run_all(&scenarios, &broker, &worker, |scenario, outcome| {
-            match outcome {
-                Ok(recording) => {
-                    println!("{}: {} records", scenario.name, records(&recording));
-                    if suite.record {
-                        write_cdc(&folder, &recording)?;
+        cdc::run::run_all(
+            &scenarios,
+            postgres,
+            &broker,
+            &worker,
+            |_| None,
+            |scenario, outcome| {
+                match outcome {
+                    Ok(recording) => {
+                        println!("{}: {} records", scenario.name, records(&recording));
+                        if suite.record {
+                            write_cdc(&folder, &recording)?;
+                        }
+                        expected.insert(scenario.name.clone(), recording);
                     }
-                    expected.insert(scenario.name.clone(), recording);
+                    Err(error) => {
+                        println!("{}: FAILED: {error:#}", scenario.name);
+                        failures += 1;
+                    }
                 }
-                Err(error) => {
-                    println!("{}: FAILED: {error:#}", scenario.name);
-                    failures += 1;
-                }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         if suite.record || failures > 0 {
             return Ok(failures == 0);
         }
@@ -230,7 +253,9 @@ fn cdc_suite(suite: &Suite) -> Result<bool> {
         _ => BrokerKind::Raccord(binary.clone()),
     };
     let (mut compared, mut wrong) = (0, 0);
-    cdc::run::run_all(&scenarios, &broker, &WorkerKind::Raccord(binary), |scenario, outcome| {
+    let ours = WorkerKind::Raccord(binary);
+    let known = |scenario: &cdc::CdcScenario| expected.get(&scenario.name).map(records);
+    cdc::run::run_all(&scenarios, postgres, &broker, &ours, known, |scenario, outcome| {
         let expected = &expected[&scenario.name];
         let differences = match outcome {
             Ok(actual) => {

@@ -122,7 +122,7 @@ fn link_plugins(peers: &Peers, folder: &Path, variant: &str) -> Result<PathBuf> 
     let folder = path.join("file");
     std::fs::create_dir(&folder)?;
     std::os::unix::fs::symlink(peers.plugin("file").join(&jar), folder.join(&jar))?;
-    if variant == "cdc" {
+    if variant.starts_with("cdc") {
         std::os::unix::fs::symlink(&peers.debezium()?[0], path.join("debezium-postgres"))?;
     }
     Ok(path)

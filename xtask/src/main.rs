@@ -26,7 +26,7 @@ enum Command {
     Parity(run::Rest),
     /// The same work by raccord and by its peers (run, transforms, postgres, or all); raw results go to bench/results
     Bench(run::Rest),
-    /// Kill worker and broker at random under load and count every line
+    /// Kill worker, broker and database at random under load and count every line and change
     Soak(run::Rest),
     /// Fuzz every parser of foreign bytes
     Fuzz(fuzz::Arguments),
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
         Command::Test => checks::test(),
         Command::Parity(rest) => measure::parity(&rest),
         Command::Bench(rest) => measure::benches(&rest),
-        Command::Soak(rest) => measure::bench("soak", &rest),
+        Command::Soak(rest) => measure::soak(&rest),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Peers(what) => peers::run(&what),
         Command::Deny => checks::deny(&["check"]),

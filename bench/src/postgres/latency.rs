@@ -87,7 +87,7 @@ struct Client {
 impl Client {
     fn start(stage: &Stage) -> Result<Self> {
         let next_id = stage.sql("SELECT max(booking_id) + 1 FROM banking.bookings")?.trim().parse()?;
-        let mut command = stage.postgres.psql(DATABASE);
+        let mut command = stage.postgres.client().command(DATABASE);
         let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let input = psql.stdin.take().context("psql has no input")?;
         Ok(Self { psql, input, next_id })

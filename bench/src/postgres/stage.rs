@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use raccord_parity::cdc::postgres::Postgres;
+use raccord_parity::cdc::postgres::{Postgres, newest};
 use raccord_parity::peers::Peers;
 use raccord_parity::process::{Scratch, free_port};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -54,7 +54,7 @@ impl Stage {
     /// When something does not come up.
     pub fn start(binary: &Path) -> Result<Self> {
         let (scratch, folder) = scratch()?;
-        let postgres = Postgres::start_with(&folder, SERVER)?;
+        let postgres = Postgres::start_with(&newest()?, &folder, SERVER)?;
         postgres.fresh_database(DATABASE)?;
         let broker = Broker::start(Whose::Apache, binary, &folder.join("kafka"), free_port()?)?;
         let plugins = folder.join("plugins");

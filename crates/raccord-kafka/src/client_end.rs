@@ -59,7 +59,7 @@ mod tests {
     fn waits_for_what_is_ending() {
         let (release, held) = std::sync::mpsc::channel::<()>();
         in_background(move || held.recv().unwrap_or_default());
-        let waiting = std::thread::spawn(wait);
+        let waiting = std::thread::spawn(|| wait());
         std::thread::sleep(Duration::from_millis(50));
         assert!(!waiting.is_finished());
         release.send(()).expect("the thread is there");

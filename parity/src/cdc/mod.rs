@@ -5,10 +5,15 @@
 //! what then differs between two runs (positions, transaction ids, times) is replaced by its rank, see [`marks`].
 
 pub mod compare;
+pub mod connector;
+pub mod load;
 pub mod marks;
 pub mod positions;
 pub mod postgres;
+pub mod random;
 pub mod run;
+pub mod takeover;
+pub mod truth;
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! A PostgreSQL server for the run: the newest that is installed, with its data in a folder of its own.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,40 +15,86 @@ const OWNER: &str = "postgres";
 
 /// A running server. Everybody may log in as `postgres`.
 pub struct Postgres {
-    _process: Process,
+    process: Option<Process>,
+    programs: PathBuf,
+    settings: Vec<String>,
+    log: PathBuf,
     data: tempfile::TempDir,
     /// The port on 127.0.0.1.
     pub port: u16,
 }
 
 impl Postgres {
-    /// Makes a cluster and starts the server.
+    /// Makes a cluster of the newest installed version and starts the server.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or does not start; `make setup` installs it.
     pub fn start(log_folder: &Path) -> Result<Postgres> {
-        Self::start_with(log_folder, &[])
+        Self::start_with(&newest()?, log_folder, &[])
     }
 
-    /// As [`start`](Self::start), with further settings (`name=value`).
+    /// The same with the programs in that folder and with further settings (`name=value`).
     ///
     /// # Errors
-    /// As [`start`](Self::start).
-    pub fn start_with(log_folder: &Path, settings: &[&str]) -> Result<Postgres> {
-        let programs = newest()?;
+    /// When the server does not start.
+    pub fn start_with(programs: &Path, log_folder: &Path, settings: &[&str]) -> Result<Postgres> {
         let data = tempfile::Builder::new().prefix("raccord-parity-pg-").tempdir()?;
         std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o700))?;
         if is_root() {
             check(Command::new("chown").arg(OWNER).arg(data.path()).output()?, "chown")?;
         }
-        let cluster = data.path().join("cluster");
         let mut init = as_owner(&programs.join("initdb"));
-        init.arg("-D").arg(&cluster);
+        init.arg("-D").arg(data.path().join("cluster"));
         init.args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]);
         check(init.output().context("cannot run initdb")?, "initdb")?;
-        let port = free_port()?;
-        let mut server = as_owner(&programs.join("postgres"));
-        server.arg("-D").arg(&cluster).args(["-p", &port.to_string()]);
+        let mut postgres = Postgres {
+            process: None,
+            programs: programs.to_owned(),
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            log: log_folder.join("postgres.log"),
+            data,
+            port: free_port()?,
+        };
+        postgres.start_again()?;
+        Ok(postgres)
+    }
+
+    /// Starts the server on the cluster that is there.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_again(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let process = Process::start("PostgreSQL", &mut self.server(), &self.log)?;
+            let ready =
+                process.wait_until(Duration::from_secs(30), || self.run("postgres", "SELECT 1").is_ok());
+            match ready {
+                Ok(()) => {
+                    self.process = Some(process);
+                    return Ok(());
+                }
+                // Children of a server that was killed hold its memory until they have noticed.
+                Err(_) if begin.elapsed() < Duration::from_secs(30) => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Kills the server as `kill -9` does.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill_hard(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), |process| process.kill_hard())
+    }
+
+    fn server(&self) -> Command {
+        let mut server = as_owner(&self.programs.join("postgres"));
+        server.arg("-D").arg(self.data.path().join("cluster")).args(["-p", &self.port.to_string()]);
+        let settings = self.settings.iter().map(String::as_str);
         for setting in [
             "wal_level=logical",
             "max_replication_slots=100",
@@ -58,18 +105,13 @@ impl Postgres {
             "timezone=UTC",
             "autovacuum=off",
         ]
-        .iter()
+        .into_iter()
         .chain(settings)
         {
             server.args(["-c", setting]);
         }
-        server.arg("-c").arg(format!("unix_socket_directories={}", data.path().display()));
-        let process = Process::start("PostgreSQL", &mut server, &log_folder.join("postgres.log"))?;
-        let postgres = Postgres { _process: process, data, port };
-        postgres
-            ._process
-            .wait_until(Duration::from_secs(30), || postgres.run("postgres", "SELECT 1").is_ok())?;
-        Ok(postgres)
+        server.arg("-c").arg(format!("unix_socket_directories={}", self.data.path().display()));
+        server
     }
 
     /// Makes a fresh database of that name.
@@ -77,9 +119,27 @@ impl Postgres {
     /// # Errors
     /// When the old one cannot be dropped.
     pub fn fresh_database(&self, name: &str) -> Result<()> {
+        self.database_from(name, "template0")
+    }
+
+    /// Makes a fresh database of that name, with everything that another one has.
+    ///
+    /// # Errors
+    /// When the old one cannot be dropped, or the other one is in use.
+    pub fn database_from(&self, name: &str, template: &str) -> Result<()> {
+        self.drop_database(name)?;
+        self.run("postgres", &format!("CREATE DATABASE \"{name}\" TEMPLATE {template}")).map(drop)
+    }
+
+    /// Drops a database with its slots and sessions.
+    ///
+    /// # Errors
+    /// When a slot stays in use.
+    pub fn drop_database(&self, name: &str) -> Result<()> {
         self.drop_slots(name)?;
-        self.run("postgres", &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))?;
-        self.run("postgres", &format!("CREATE DATABASE \"{name}\" TEMPLATE template0")).map(drop)
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        self.run("postgres", &end)?;
+        self.run("postgres", &format!("DROP DATABASE IF EXISTS \"{name}\"")).map(drop)
     }
 
     /// Drops the slots of a database, waiting until nobody uses them.
@@ -105,7 +165,41 @@ impl Postgres {
     /// # Errors
     /// What psql says.
     pub fn run(&self, database: &str, sql: &str) -> Result<String> {
-        let mut psql = self.psql(database);
+        self.client().run(database, sql)
+    }
+
+    /// Runs a file, each statement by itself.
+    ///
+    /// # Errors
+    /// What psql says.
+    pub fn run_file(&self, database: &str, file: &Path) -> Result<()> {
+        self.client().run_file(database, file)
+    }
+
+    /// A client, which outlives the server and can be given to other threads.
+    pub fn client(&self) -> Psql {
+        Psql { port: self.port }
+    }
+
+    /// Where the server's data is.
+    pub fn folder(&self) -> &Path {
+        self.data.path()
+    }
+}
+
+/// psql as the superuser of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Psql {
+    port: u16,
+}
+
+impl Psql {
+    /// Runs statements in one session and gives what they print, rows in lines.
+    ///
+    /// # Errors
+    /// What psql says.
+    pub fn run(&self, database: &str, sql: &str) -> Result<String> {
+        let mut psql = self.command(database);
         psql.args(["-c", sql]);
         let output = check(psql.output().context("cannot run psql: run `make setup`")?, "psql")?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -116,24 +210,35 @@ impl Postgres {
     /// # Errors
     /// What psql says.
     pub fn run_file(&self, database: &str, file: &Path) -> Result<()> {
-        let mut psql = self.psql(database);
+        let mut psql = self.command(database);
         psql.arg("-f").arg(file);
         check(psql.output().context("cannot run psql: run `make setup`")?, "psql").map(drop)
     }
 
+    /// Runs a script of psql. A statement that fails leaves the others as they are, in its transaction as well; gives
+    /// what psql says about those that failed.
+    ///
+    /// # Errors
+    /// When psql cannot be run.
+    pub fn run_script(&self, database: &str, script: &str) -> Result<String> {
+        let mut psql = self.command(database);
+        psql.args(["-v", "ON_ERROR_STOP=0", "-v", "ON_ERROR_ROLLBACK=on", "-f", "-"]);
+        psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = psql.spawn().context("cannot run psql: run `make setup`")?;
+        let mut stdin = child.stdin.take().context("psql has no input")?;
+        stdin.write_all(script.as_bytes())?;
+        drop(stdin);
+        Ok(String::from_utf8_lossy(&child.wait_with_output()?.stderr).into_owned())
+    }
+
     /// A client that reads statements from its standard input.
-    pub fn psql(&self, database: &str) -> Command {
+    pub fn command(&self, database: &str) -> Command {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"]);
         psql.args(["-p", &self.port.to_string(), "-d", database])
             .env("PGOPTIONS", "-c client_min_messages=warning");
         psql.stdin(Stdio::null());
         psql
-    }
-
-    /// Where the server's data is.
-    pub fn folder(&self) -> &Path {
-        self.data.path()
     }
 }
 

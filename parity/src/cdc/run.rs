@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indexmap::IndexMap;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::connector::{Connector, LIMIT, POLL};
 use super::marks::Ranks;
 use super::postgres::Postgres;
 use super::{CdcRecord, CdcRecording, CdcScenario, CdcStep, folder};
 use crate::broker::{Broker, BrokerKind};
-use crate::http::{self, Request};
 use crate::kafka::{Kafka, Raw};
 use crate::process::Scratch;
 use crate::scenario::Names;
@@ -21,22 +21,27 @@ use crate::worker::{Worker, WorkerKind};
 
 /// How long nothing may come until it counts as all.
 const QUIET: Duration = Duration::from_millis(2_000);
-const POLL: Duration = Duration::from_millis(200);
-/// How long a connector may take to stream, or the records to end.
-const LIMIT: Duration = Duration::from_secs(60);
+/// The same when so many have come as should.
+const SHORT: Duration = Duration::from_millis(400);
 
-/// Runs scenarios on one side and calls `done` with each outcome.
+/// Runs scenarios on one side and calls `done` with each outcome. `records` says how many records a scenario makes, where
+/// that is known: when so many have come, a short wait for more is enough.
 ///
 /// # Errors
 /// When the side cannot be started, or `done` fails. A scenario that fails is an outcome, not an error.
 pub fn run_all(
     scenarios: &[CdcScenario],
+    postgres: Option<&Path>,
     broker: &BrokerKind,
     worker: &WorkerKind,
+    records: impl Fn(&CdcScenario) -> Option<usize>,
     mut done: impl FnMut(&CdcScenario, Result<CdcRecording>) -> Result<()>,
 ) -> Result<()> {
     let scratch = Scratch::new()?;
-    let postgres = Postgres::start(scratch.path())?;
+    let postgres = match postgres {
+        Some(programs) => Postgres::start_with(programs, scratch.path(), &[])?,
+        None => Postgres::start(scratch.path())?,
+    };
     let broker = Broker::start(broker, &scratch.path().join("broker"))?;
     let mut names = Names::default();
     names.set("bootstrap", &broker.bootstrap);
@@ -50,9 +55,10 @@ pub fn run_all(
             bootstrap: &broker.bootstrap,
             scratch: scratch.path(),
             scenario,
+            records: records(scenario),
         };
         let outcome = side.run();
-        let _ = side.request("DELETE", "", None);
+        let _ = side.connector().request("DELETE", "", None);
         let _ = postgres.drop_slots(&side.database());
         done(scenario, outcome.with_context(|| worker.log_tail()))?;
     }
@@ -66,6 +72,7 @@ struct Side<'a> {
     bootstrap: &'a str,
     scratch: &'a Path,
     scenario: &'a CdcScenario,
+    records: Option<usize>,
 }
 
 impl Side<'_> {
@@ -108,20 +115,23 @@ impl Side<'_> {
             }
             CdcStep::Restart {} => {
                 self.stop()?;
-                self.request("PUT", "/resume", None)?;
+                self.connector().ask("PUT", "/resume", None)?;
                 self.wait_until_streaming()
             }
             CdcStep::Stop {} => self.stop(),
-            CdcStep::Resume {} => self.request("PUT", "/resume", None).map(drop),
+            CdcStep::Resume {} => self.connector().ask("PUT", "/resume", None).map(drop),
             CdcStep::Change(keys) => {
                 self.put(&self.config(keys))?;
-                self.request("PUT", "/resume", None).map(drop)
+                self.connector().ask("PUT", "/resume", None).map(drop)
             }
-            CdcStep::Fails {} => self.wait("the task fails", |side| Ok(side.task()?["state"] == "FAILED")),
+            CdcStep::Fails {} => {
+                let connector = self.connector();
+                connector.wait("the task fails", || Ok(connector.task()?["state"] == "FAILED"))
+            }
             CdcStep::Streams {} => self.wait_until_streaming(),
             CdcStep::Put {} => {
                 let config = self.config(&IndexMap::new());
-                let (status, body) = self.request("PUT", "/config", Some(&json!(config)))?;
+                let (status, body) = self.connector().request("PUT", "/config", Some(&json!(config)))?;
                 let body = body.replace(&self.postgres.port.to_string(), "<port>");
                 answers.push(format!("{status} {body}"));
                 Ok(())
@@ -130,8 +140,9 @@ impl Side<'_> {
     }
 
     fn stop(&self) -> Result<()> {
-        self.request("PUT", "/stop", None)?;
-        self.wait("the slot is free", |side| Ok(side.slot_is_active()? != Some(true)))
+        let connector = self.connector();
+        connector.ask("PUT", "/stop", None)?;
+        connector.wait("the slot is free", || Ok(self.slot_is_active()? != Some(true)))
     }
 
     /// The connector's config, with some keys changed.
@@ -163,31 +174,15 @@ impl Side<'_> {
     }
 
     fn put(&self, config: &IndexMap<String, String>) -> Result<()> {
-        match self.request("PUT", "/config", Some(&json!(config)))? {
-            (200..300, _) => Ok(()),
-            (status, body) => bail!("PUT config: {status} {body}"),
-        }
+        self.connector().ask("PUT", "/config", Some(&json!(config))).map(drop)
     }
 
     fn filled(&self, value: &str) -> String {
         value.replace("{scratch}", &self.scratch.display().to_string()).replace("{bootstrap}", self.bootstrap)
     }
 
-    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
-        let request = Request {
-            method: method.to_owned(),
-            target: format!("/connectors/{}{path}", self.scenario.name),
-            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-            body: body.map(|body| body.to_string().into_bytes()),
-        };
-        let response = http::send(self.worker.rest, &request, LIMIT)?;
-        Ok((response.status, String::from_utf8_lossy(&response.body).into_owned()))
-    }
-
-    fn task(&self) -> Result<Value> {
-        let (_, body) = self.request("GET", "/status", None)?;
-        let status: Value = serde_json::from_str(&body)?;
-        Ok(status["tasks"][0].clone())
+    fn connector(&self) -> Connector<'_> {
+        Connector { rest: self.worker.rest, name: &self.scenario.name }
     }
 
     fn slot_is_active(&self) -> Result<Option<bool>> {
@@ -201,25 +196,13 @@ impl Side<'_> {
         })
     }
 
-    fn wait(&self, what: &str, mut ready: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
-        let end = Instant::now() + LIMIT;
-        while !ready(self)? {
-            if Instant::now() > end {
-                bail!("{what}: not within {LIMIT:?}; the task is {}", self.task()?);
-            }
-            std::thread::sleep(POLL);
-        }
-        Ok(())
-    }
-
     /// A slot is active from the moment at which its stream is started, after the snapshot.
     fn wait_until_streaming(&self) -> Result<()> {
-        self.wait("the connector streams", |side| {
-            let task = side.task()?;
-            if task["state"] == "FAILED" {
-                bail!("the task failed: {}", task["trace"].as_str().unwrap_or_default());
+        self.connector().wait("the connector streams", || {
+            if let Some(trace) = self.connector().failure()? {
+                bail!("the task failed: {trace}");
             }
-            Ok(side.slot_is_active()? == Some(true))
+            Ok(self.slot_is_active()? == Some(true))
         })
     }
 
@@ -231,7 +214,7 @@ impl Side<'_> {
             let now = self.count()?;
             if now != count {
                 (count, since) = (now, Instant::now());
-            } else if since.elapsed() > QUIET {
+            } else if since.elapsed() > if Some(now) == self.records { SHORT } else { QUIET } {
                 return Ok(());
             }
             std::thread::sleep(POLL);
@@ -286,7 +269,7 @@ impl Side<'_> {
     }
 
     fn task_summary(&self) -> Result<String> {
-        let task = self.task()?;
+        let task = self.connector().task()?;
         let trace = task["trace"].as_str().and_then(|trace| trace.lines().next()).unwrap_or_default();
         // Debezium prints an object of its own there.
         let trace = match (trace.split_once(" starting at "), trace.split_once(", but this is no longer")) {

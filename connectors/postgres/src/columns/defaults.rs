@@ -81,7 +81,9 @@ pub fn default_value(column: &Column, kind: &Kind) -> Option<Value> {
         },
         "timestamptz" => match kind {
             Kind::ZonedTimestamp(digits) => {
-                let text = with_time(literal("1970-01-01")?);
+                // Debezium's format for these has no infinity.
+                let text = literal("1970-01-01").filter(|text| !text.contains("infinity"))?;
+                let text = with_time(text);
                 Some(temporal::zoned_timestamp_cell(
                     *digits,
                     temporal::timestamp_text(text.as_bytes())?,

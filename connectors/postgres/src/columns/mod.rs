@@ -47,6 +47,8 @@ pub struct ColumnPlan {
     schema: Option<Arc<Schema>>,
     kind: Kind,
     default: Option<Value>,
+    /// Whether nothing stands for a value that Debezium cannot read, so that it fails for a null.
+    required: bool,
     /// What a null is written as.
     null: Value,
     /// What an unavailable value that the log does not have is written as.
@@ -77,6 +79,7 @@ impl ColumnPlan {
             schema: None,
             kind: Kind::Unreadable,
             default: None,
+            required: false,
             null: Value::Null,
             unavailable: Value::Null,
         };
@@ -88,7 +91,8 @@ impl ColumnPlan {
         };
         let is_domain = types.root(type_oid) != type_oid;
         let unavailable = unavailable(&kind, is_domain, settings);
-        Self { schema: Some(schema), kind, default, null, unavailable, ..plan }
+        let required = !column.optional && default.is_none();
+        Self { schema: Some(schema), kind, default, required, null, unavailable, ..plan }
     }
 
     /// What the table's plan needs to know of it.
@@ -106,7 +110,7 @@ impl ColumnPlan {
     /// # Errors
     /// When the type has no such text.
     pub fn decode_text(&self, text: Bytes) -> Result<Value> {
-        self.kind.text(text, Origin::Log).ok_or_else(|| self.malformed("text"))
+        self.given(self.kind.text(text, Origin::Log).ok_or_else(|| self.malformed("text"))?)
     }
 
     /// A cell of a snapshot, as `COPY … (FORMAT binary)` gives it: in binary form, or in text form where
@@ -115,7 +119,7 @@ impl ColumnPlan {
     /// # Errors
     /// When the type has no such form.
     pub fn decode_binary(&self, bytes: Bytes) -> Result<Value> {
-        self.kind.copied(bytes).ok_or_else(|| self.malformed("binary form"))
+        self.given(self.kind.copied(bytes).ok_or_else(|| self.malformed("binary form"))?)
     }
 
     /// The cell for null: null, or what stands for it in a column that must not be null.
@@ -127,6 +131,18 @@ impl ColumnPlan {
     /// (`unavailable.value.placeholder`, in the form of the type). Null where the type cannot hold it.
     pub fn unavailable(&self) -> Value {
         self.unavailable.clone()
+    }
+
+    /// A value that became null, because its type has no place for it, cannot go to a required field.
+    fn given(&self, value: Value) -> Result<Value> {
+        match (&value, &self.schema) {
+            (Value::Null, Some(schema)) if self.required => Err(Error::record(format!(
+                "Invalid value: null used for required field: \"{}\", schema type: {}",
+                self.name,
+                schema.ty.java_name()
+            ))),
+            _ => Ok(value),
+        }
     }
 
     fn malformed(&self, form: &str) -> Error {

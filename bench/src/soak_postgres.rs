@@ -1,0 +1,277 @@
+//! Changes flow from PostgreSQL into Kafka while worker, broker and server are killed and connections are cut at random.
+//!
+//! What is checked at the end is in `raccord_parity::cdc::truth`.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use raccord_parity::cdc::load;
+use raccord_parity::cdc::postgres::Postgres;
+use raccord_parity::cdc::truth::{Truth, Wrong};
+use raccord_parity::kafka::Kafka;
+use raccord_parity::process::free_port;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::contestants::{Broker, Whose, Worker, scratch};
+
+/// How the soak runs.
+#[derive(clap::Args)]
+pub struct SoakPostgresArguments {
+    /// How often something is killed or cut.
+    #[arg(long, default_value_t = 100)]
+    kills: u32,
+    /// Chooses the times and the victims; printed, to run the same again.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+const DATABASE: &str = "soak";
+/// Offsets are committed every second, so that a crash repeats what flowed in one.
+const COMMITS: &str = "offset.flush.interval.ms=1000\n";
+/// How long the connector may need to catch up at the end.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Victim {
+    Worker,
+    Broker,
+    WorkerAndBroker,
+    Postgres,
+    Connections,
+}
+
+const VICTIMS: [Victim; 7] = [
+    Victim::Worker,
+    Victim::Worker,
+    Victim::Broker,
+    Victim::WorkerAndBroker,
+    Victim::Postgres,
+    Victim::Connections,
+    Victim::Connections,
+];
+
+/// Passes connections on to the server, and cuts them all when asked.
+struct Proxy {
+    port: u16,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Proxy {
+    fn start(to: u16) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let registry = Arc::clone(&open);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // While the server is away the client is told so by a closed connection.
+                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)) else { continue };
+                let _ = pass(&client, &server);
+                let _ = pass(&server, &client);
+                registry.lock().unwrap_or_else(PoisonError::into_inner).extend([client, server]);
+            }
+        });
+        Ok(Self { port, open })
+    }
+
+    fn cut(&self) {
+        for stream in self.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn pass(from: &TcpStream, to: &TcpStream) -> std::io::Result<()> {
+    let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+    });
+    Ok(())
+}
+
+/// Transactions without end, a script at a time.
+fn write(postgres: &Mutex<Postgres>, seed: u64, ends: &AtomicBool, scripts: &AtomicU64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    while !ends.load(Ordering::Relaxed) {
+        let script = load::script(&mut random);
+        let client = postgres.lock().unwrap_or_else(PoisonError::into_inner).client();
+        // A server that was killed ends the script; what it had committed counts.
+        let _ = client.run_script(DATABASE, &script);
+        scripts.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(random.random_range(0..60)));
+    }
+}
+
+struct Stage<'a> {
+    binary: &'a Path,
+    folder: &'a Path,
+    broker_port: u16,
+    rest_port: u16,
+    broker: Option<Broker>,
+    worker: Option<Worker>,
+}
+
+impl Stage<'_> {
+    fn start_what_is_missing(&mut self) -> Result<()> {
+        if self.broker.is_none() {
+            let folder = self.folder.join("broker");
+            self.broker = Some(Broker::start(Whose::Raccord, self.binary, &folder, self.broker_port)?);
+        }
+        if self.worker.is_none() {
+            let (bootstrap, home) = (format!("127.0.0.1:{}", self.broker_port), self.folder.join("worker"));
+            self.worker = Some(Worker::start(
+                Whose::Raccord,
+                self.binary,
+                &home,
+                &bootstrap,
+                "soak",
+                self.rest_port,
+                COMMITS,
+            )?);
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, victim: Victim) -> Result<()> {
+        let broker = self.broker.take_if(|_| matches!(victim, Victim::Broker | Victim::WorkerAndBroker));
+        let worker = self.worker.take_if(|_| matches!(victim, Victim::Worker | Victim::WorkerAndBroker));
+        for process in
+            [broker.map(|broker| broker.process), worker.map(|worker| worker.process)].into_iter().flatten()
+        {
+            process.kill_hard()?;
+        }
+        self.start_what_is_missing()
+    }
+
+    fn trouble(&self) -> String {
+        let worker = self.worker.as_ref();
+        format!(
+            "{}\n{}",
+            worker.map(|worker| worker.status("soak")).unwrap_or_default(),
+            worker.map(|worker| worker.process.log_tail()).unwrap_or_default()
+        )
+    }
+}
+
+/// Runs the soak and prints what was counted.
+///
+/// # Errors
+/// When a change is lost or out of order, a row is not what it should be, or the flow does not end.
+#[allow(clippy::print_stdout, reason = "the answer of a command line tool")]
+pub fn run(binary: &Path, arguments: &SoakPostgresArguments) -> Result<()> {
+    let seed = arguments.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let mut random = StdRng::seed_from_u64(seed);
+    eprintln!("soak of PostgreSQL: {} kills, seed {seed}", arguments.kills);
+    let (_scratch, folder) = scratch()?;
+    let postgres = Postgres::start(&folder)?;
+    let proxy = Proxy::start(postgres.port)?;
+    postgres.fresh_database(DATABASE)?;
+    postgres.run(DATABASE, load::CREATE)?;
+    let mut stage = Stage {
+        binary,
+        folder: &folder,
+        broker_port: free_port()?,
+        rest_port: free_port()?,
+        broker: None,
+        worker: None,
+    };
+    stage.start_what_is_missing()?;
+    let worker = stage.worker.as_ref().context("started above")?;
+    worker.put_connector("soak", &connector(proxy.port))?;
+    let begin = Instant::now();
+    while postgres.run(DATABASE, "SELECT active FROM pg_replication_slots WHERE slot_name = 'soak'")?.trim()
+        != "t"
+    {
+        if begin.elapsed() > Duration::from_secs(60) {
+            bail!("the connector does not stream\n{}", stage.trouble());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Truth::begin(postgres.client(), DATABASE)?;
+
+    let postgres = Mutex::new(postgres);
+    let (ends, scripts) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut counts: BTreeMap<Victim, u32> = BTreeMap::new();
+    let begin = Instant::now();
+    std::thread::scope(|scope| -> Result<()> {
+        for writer in 0..2 {
+            let (postgres, ends, scripts) = (&postgres, &ends, &scripts);
+            scope.spawn(move || write(postgres, seed ^ (writer << 32), ends, scripts));
+        }
+        let mut killing = || -> Result<()> {
+            for kill in 1..=arguments.kills {
+                std::thread::sleep(Duration::from_millis(random.random_range(300..3_500)));
+                let victim = VICTIMS[random.random_range(0..VICTIMS.len())];
+                *counts.entry(victim).or_default() += 1;
+                eprintln!("  kill {kill:>3} at {:>6.1}s: {victim:?}", begin.elapsed().as_secs_f64());
+                match victim {
+                    Victim::Connections => proxy.cut(),
+                    Victim::Postgres => {
+                        let mut postgres = postgres.lock().unwrap_or_else(PoisonError::into_inner);
+                        postgres.kill_hard()?;
+                        postgres.start_again()?;
+                    }
+                    _ => stage.kill(victim)?,
+                }
+            }
+            Ok(())
+        };
+        let outcome = killing();
+        ends.store(true, Ordering::Relaxed);
+        outcome
+    })?;
+    let postgres = postgres.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let psql = postgres.client();
+    let truth = Truth::read(psql, DATABASE)?;
+    let kafka = Kafka::new(&format!("127.0.0.1:{}", stage.broker_port));
+    let (mut changes, mut repeats) = (0, 0);
+    for table in load::TABLES {
+        let end = Instant::now() + PATIENCE;
+        repeats += loop {
+            let records = kafka.read(&format!("soak.public.{table}"))?;
+            match truth.check(psql, DATABASE, table, &records, false) {
+                Ok(repeats) => break repeats,
+                Err(Wrong::Late(message)) if Instant::now() > end => bail!("{message}\n{}", stage.trouble()),
+                Err(Wrong::Late(_)) => std::thread::sleep(Duration::from_secs(1)),
+                Err(Wrong::Lost(error)) => return Err(error),
+            }
+        };
+        changes += truth.count(table);
+    }
+    println!(
+        "soak of PostgreSQL: seed {seed}, {} kills {counts:?}, {:.0} s: {changes} changes arrived in order, {repeats} \
+         records repeated, none lost, rows equal",
+        arguments.kills,
+        begin.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn connector(port: u16) -> Value {
+    let json = "org.apache.kafka.connect.json.JsonConverter";
+    json!({
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "database.hostname": "127.0.0.1", "database.port": port.to_string(),
+        "database.user": "postgres", "database.password": "postgres", "database.dbname": DATABASE,
+        "topic.prefix": "soak", "plugin.name": "pgoutput", "slot.name": "soak",
+        "key.converter": json, "value.converter": json,
+        "key.converter.schemas.enable": "false", "value.converter.schemas.enable": "false",
+        "retriable.restart.connector.wait.ms": "300", "slot.retry.delay.ms": "300", "slot.max.retries": "100",
+        "status.update.interval.ms": "500", "errors.restart.max.attempts": "-1",
+    })
+}
