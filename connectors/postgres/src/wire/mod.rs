@@ -1,10 +1,11 @@
 //! The wire: one way to reach a server, for SQL and for replication.
 //!
 //! `socket` opens TCP and TLS as `database.sslmode` says. `session` logs in on our own replication session and runs its
-//! few commands; `reader` reads the WAL stream behind `START_REPLICATION`. Plain SQL goes through tokio-postgres, over a
-//! socket that was opened here, so that TLS is decided in one place.
+//! few commands; `reader` reads the WAL stream behind `START_REPLICATION`, in portions when it is busy (`low_water`).
+//! Plain SQL goes through tokio-postgres, over a socket that was opened here, so that TLS is decided in one place.
 
 pub mod frames;
+mod low_water;
 mod old_keys;
 pub mod reader;
 pub mod session;

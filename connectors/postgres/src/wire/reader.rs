@@ -16,10 +16,11 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
+use super::low_water::Gathering;
 use super::session::{closed, error_in, frame_length};
 use super::socket::Socket;
 use super::{Lsn, WireError};
@@ -30,6 +31,14 @@ pub(super) const READ_BYTES: usize = 128 * 1024;
 const PERMIT_BYTES: usize = 1024;
 /// How many chunks may wait; small ones come one per transaction.
 const CHUNKS_MAX: usize = 1024;
+/// In a stream whose reads follow each other faster than this, …
+const BUSY: Duration = Duration::from_millis(2);
+/// … so many times in a row, …
+const BUSY_READS: u32 = 16;
+/// … a read waits until so many bytes are there, …
+const GATHERED_BYTES: u16 = 32 * 1024;
+/// … but not longer than this.
+const GATHERED_TIME: Duration = Duration::from_millis(1);
 /// How long the end of a session may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Seconds between 1970 and PostgreSQL's epoch, 2000-01-01.
@@ -101,6 +110,7 @@ impl WalStream {
             budget_permits,
             received: Lsn(0),
             settings,
+            pace: Pace { last: Instant::now(), quick: 0 },
         };
         let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
         Self { chunks, confirmed, questions, reader }
@@ -161,6 +171,38 @@ struct Reader {
     /// The furthest position that the server has told of.
     received: Lsn,
     settings: ReaderSettings,
+    pace: Pace,
+}
+
+/// How reads follow each other.
+struct Pace {
+    last: Instant,
+    /// How many in a row came soon behind the one before.
+    quick: u32,
+}
+
+impl Pace {
+    /// Takes note of a read.
+    fn read(&mut self) {
+        let now = Instant::now();
+        self.quick = if now - self.last < BUSY { self.quick.saturating_add(1) } else { 0 };
+        self.last = now;
+    }
+
+    fn is_busy(&self) -> bool {
+        self.quick >= BUSY_READS
+    }
+}
+
+/// Reads what there is; of a busy stream, what comes within a moment. Cancel-safe.
+async fn receive(socket: &mut Socket, buffer: &mut BytesMut, gather: bool) -> std::io::Result<usize> {
+    if gather {
+        let _gathering = socket.tcp().map(|tcp| Gathering::begin(tcp, GATHERED_BYTES));
+        if let Ok(read) = tokio::time::timeout(GATHERED_TIME, socket.read_buf(buffer)).await {
+            return read;
+        }
+    }
+    socket.read_buf(buffer).await
 }
 
 /// What the frames in the buffer are.
@@ -208,10 +250,11 @@ impl Reader {
                     }
                     waiting = self.take_frames().await?;
                 }
-                read = self.socket.read_buf(&mut self.buffer), if wanted.is_none() => {
+                read = receive(&mut self.socket, &mut self.buffer, self.pace.is_busy()), if wanted.is_none() => {
                     if read? == 0 {
                         return Err(closed());
                     }
+                    self.pace.read();
                     waiting = self.take_frames().await?;
                 }
             }
@@ -340,6 +383,13 @@ fn postgres_now_us() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::socket::ByteStream;
+
+    impl ByteStream for tokio::io::DuplexStream {
+        fn tcp(&self) -> Option<&tokio::net::TcpStream> {
+            None
+        }
+    }
 
     /// A stream over a pipe that takes less than one report, and the server's end of it.
     fn stalled(action: FlushTimeoutAction) -> (WalStream, tokio::io::DuplexStream) {

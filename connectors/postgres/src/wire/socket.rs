@@ -5,6 +5,7 @@ use postgres_protocol::message::frontend;
 use raccord_config::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::{WireError, tls};
 use crate::driver::DriverSettings;
@@ -78,8 +79,22 @@ pub struct Endpoint {
 }
 
 /// A byte stream to the server, plain or TLS.
-pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> ByteStream for T {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
+    /// The connection below, if it is one of TCP.
+    fn tcp(&self) -> Option<&TcpStream>;
+}
+
+impl ByteStream for TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+impl ByteStream for TlsStream<TcpStream> {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self.get_ref().0)
+    }
+}
 
 /// A connected socket.
 pub type Socket = Box<dyn ByteStream>;
