@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn waits_for_what_is_ending() {
-        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
         in_background(move || held.recv().unwrap_or_default());
         let waiting = std::thread::spawn(|| wait());
         std::thread::sleep(Duration::from_millis(50));
