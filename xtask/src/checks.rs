@@ -25,7 +25,6 @@ pub fn test() -> Result<()> {
     };
     replay("rest")?;
     replay("pipelines")?;
-    replay("cdc")?;
     let mut transforms = Command::new(&parity);
     transforms.args(["transforms", "--recorded"]).current_dir(root());
     step("recorded parity: transforms", &mut transforms)?;
