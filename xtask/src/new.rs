@@ -186,7 +186,7 @@ mod tests {
     fn scratch() -> PathBuf {
         let (from, to) = (crate::run::root(), crate::run::root().join("target/scratch"));
         let _ = fs::remove_dir_all(&to);
-        for folder in ["crates", "connectors"] {
+        for folder in ["crates", "connectors", "parity"] {
             copy(&from.join(folder), &to.join(folder));
         }
         fs::copy(from.join("Cargo.lock"), to.join("Cargo.lock")).unwrap();

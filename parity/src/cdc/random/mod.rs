@@ -5,10 +5,10 @@
 //! which a record was made, and for what belongs to the snapshot: each side takes its own.
 
 pub mod case;
+pub mod columns;
 pub mod settings;
 pub mod side;
 pub mod tables;
-pub mod types;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, IteratorRandom};
 
-use super::types::{ColumnType, TYPES, key_types};
+use super::columns::{ColumnType, TYPES, key_types};
 
 /// A column.
 #[derive(Clone, Debug)]
