@@ -3,53 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod quickstart;
+
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
+use quickstart::Quickstart;
 use raccord_parity::cdc::postgres::Postgres;
-
-/// A running quick start; killed when dropped.
-struct Quickstart {
-    child: Child,
-    broker: u16,
-    rest: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Quickstart {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn start() -> Quickstart {
-    let folder = tempfile::tempdir().unwrap();
-    let (broker, rest, console) = (free_port(), free_port(), free_port());
-    let child = Command::new(env!("CARGO_BIN_EXE_raccord"))
-        .arg("quickstart")
-        .args(["--broker-port", &broker.to_string(), "--rest-port", &rest.to_string()])
-        .args(["--console-port", &console.to_string(), "--data-dir"])
-        .arg(folder.path().join("data"))
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(folder.path().join("log")).unwrap())
-        .spawn()
-        .unwrap();
-    let quickstart = Quickstart { child, broker, rest, folder };
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while std::net::TcpStream::connect(("127.0.0.1", rest)).is_err() {
-        assert!(Instant::now() < deadline, "the quick start does not come up");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    quickstart
-}
 
 /// Kafka's own tools under the names that their start scripts have.
 fn tools() -> String {
@@ -100,8 +61,8 @@ fn labs_work_as_written() {
     labs.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     labs.sort();
     assert_eq!(labs.len(), 6, "{labs:?}");
-    let quickstart = start();
-    let database = Postgres::start(quickstart.folder.path()).unwrap();
+    let quickstart = Quickstart::start();
+    let database = Postgres::start(quickstart.folder()).unwrap();
     let tools = tools();
     // The labs' scratch files are renamed so that two runs on one machine do not meet.
     let scratch = format!("/tmp/raccord-lab-{}", std::process::id());

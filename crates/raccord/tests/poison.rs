@@ -128,7 +128,7 @@ fn done(quickstart: &Quickstart, name: &str, lines: usize) -> String {
     loop {
         let status = quickstart.ask(&[], &format!("/connectors/{name}/status"));
         let state = status["tasks"][0]["state"].as_str().unwrap_or_default().to_owned();
-        if state == "FAILED" || numbers(&quickstart.path(name)).len() >= lines {
+        if state == "FAILED" || numbers(&quickstart.folder().join(name)).len() >= lines {
             return state;
         }
         assert!(Instant::now() < deadline, "{name} does not come to an end: {status}");
@@ -154,7 +154,7 @@ fn a_poison_record_among_many_has_the_outcome_that_connect_has() {
         for queue in ["", "plain", "headers"] {
             let name = format!("{tolerance}-{queue}");
             let mut config = json!({
-                "name": name, "topics": TOPIC, "tasks.max": "1", "file": quickstart.path(&name),
+                "name": name, "topics": TOPIC, "tasks.max": "1", "file": quickstart.folder().join(&name),
                 "connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector",
                 "key.converter": "org.apache.kafka.connect.storage.StringConverter",
                 "value.converter": "org.apache.kafka.connect.converters.IntegerConverter",
@@ -174,7 +174,7 @@ fn a_poison_record_among_many_has_the_outcome_that_connect_has() {
     let good: Vec<i32> = (0..records()).filter(|number| *number != poison).collect();
     for (tolerance, queue, name) in cases {
         let state = done(&quickstart, &name, good.len());
-        let written = numbers(&quickstart.path(&name));
+        let written = numbers(&quickstart.folder().join(&name));
         if tolerance == "all" {
             assert_eq!(state, "RUNNING", "{name}");
             assert!(
@@ -218,14 +218,14 @@ fn a_source_delivers_the_good_of_many_lines_and_keeps_the_bad_ones() {
     let quickstart = Quickstart::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let is_bad = |number: &i32| number % BAD_LINE_EVERY == BAD_LINE_EVERY / 2;
-    let mut file = std::io::BufWriter::new(fs::File::create(quickstart.path("in")).unwrap());
+    let mut file = std::io::BufWriter::new(fs::File::create(quickstart.folder().join("in")).unwrap());
     for number in 0..records() {
         let mark = if is_bad(&number) { "no number " } else { "" };
         writeln!(file, "{mark}{number}").unwrap();
     }
     file.into_inner().unwrap();
     quickstart.put(&json!({
-        "name": "lines", "tasks.max": "1", "file": quickstart.path("in"), "topic": "lines",
+        "name": "lines", "tasks.max": "1", "file": quickstart.folder().join("in"), "topic": "lines",
         "connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector",
         "key.converter": "org.apache.kafka.connect.storage.StringConverter",
         "value.converter": "org.apache.kafka.connect.converters.IntegerConverter",

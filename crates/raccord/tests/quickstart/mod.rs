@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -50,9 +50,8 @@ impl Quickstart {
         quickstart
     }
 
-    /// A file of its folder.
-    #[allow(dead_code, reason = "not every test has files")]
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
