@@ -4,12 +4,13 @@
 //! librdkafka repeats what may succeed when repeated, as long as `delivery.timeout.ms` says (Connect's default: for ever),
 //! and keeps order within a partition by having one request on its way (`max.in.flight.requests.per.connection=1`, Connect's
 //! default) or by idempotence. Each record comes back once, as delivered or as given up, with the ticket it was sent with.
-//! What is outstanding is bounded in bytes and in records; at the bound a send says so and nothing is dropped.
+//! What is outstanding is bounded in bytes and in records; at the bound a send says so and nothing is dropped. Records that
+//! wait to be handed over with others are outstanding like any: they go with the next drain or wait at the latest.
 
 use async_trait::async_trait;
 use raccord_plugin::{RawConfig, Result};
 use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
-use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use rdkafka::types::RDKafkaErrorCode;
 
 use crate::classify;
 use crate::oauth::Login;
@@ -47,6 +48,9 @@ impl RdProducer {
             && let Some(refusal) = self.native.refused()
         {
             self.refused = Some(refusal);
+            while self.native.waiting() > 0 {
+                self.native.refuse_first(RDKafkaErrorCode::PurgeQueue);
+            }
             self.native.purge();
         }
     }
@@ -82,15 +86,22 @@ impl Producer for RdProducer {
         }
     }
 
+    /// Hands over what waits. A record that does not fit when nothing else is there is refused, as in `send`.
+    fn hand_over(&mut self) {
+        while self.native.hand_over().is_err() && self.native.waiting() == self.outstanding {
+            self.native.refuse_first(RDKafkaErrorCode::MessageSizeTooLarge);
+        }
+    }
+
     fn drain_acks(&mut self, acks: &mut Acks) {
         self.notice_refusal();
+        self.hand_over();
         let (outstanding, refused) = (&mut self.outstanding, &self.refused);
         self.native.drain(|ticket, code| {
             *outstanding -= 1;
             match code {
-                RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => acks.delivered.push(ticket),
-                code => {
-                    let code = RDKafkaErrorCode::from(code);
+                None => acks.delivered.push(ticket),
+                Some(code) => {
                     let error = match refused {
                         Some(refusal) => refusal.error(SENDING),
                         None => classify::error(SENDING, code, &code.to_string()),
@@ -102,6 +113,10 @@ impl Producer for RdProducer {
     }
 
     async fn progress(&mut self) {
+        self.hand_over();
+        if self.native.has_refused() {
+            return;
+        }
         self.native.queue.wait().await;
         while self.outstanding == 0 {
             // Errors of connections come through the queue as well and must not pile up in it.

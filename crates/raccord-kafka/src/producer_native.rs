@@ -1,4 +1,8 @@
-//! The producer's calls into librdkafka: hand a record over, take delivery reports in batches.
+//! The producer's calls into librdkafka: hand records over, take delivery reports in batches.
+//!
+//! Most records are handed over many at a time, since `rd_kafka_produce_batch` reads the clock twice and takes the topic's
+//! lock once for all of them. Order is kept: what cannot be in a batch is handed over after what waits in it, and when
+//! librdkafka has no room for a record it takes none of those behind it.
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
@@ -20,16 +24,26 @@ use crate::refusal::Refusal;
 const ANY_PARTITION: i32 = -1;
 /// How many delivery reports are taken at once.
 const REPORTS: usize = 1024;
+/// How many records are handed over at once.
+const BATCH_RECORDS: usize = 128;
+/// How many bytes of keys and values are handed over at once.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Larger records are not copied into a batch.
+const BATCHED_RECORD_BYTES: usize = 4 * 1024;
 
 /// A producer. Fields are dropped in order: topics and queue before the client they belong to.
 pub(crate) struct NativeProducer {
+    batch: Batch,
+    /// Records that librdkafka did not take from a batch, and why.
+    refused: Vec<(u64, RDKafkaErrorCode)>,
     topics: Topics,
     pub(crate) queue: WakeQueue,
     reports: Vec<*const rd::rd_kafka_message_t>,
     client: Handle,
 }
 
-// SAFETY: the pointers in `reports` are only meaningful during a call of `drain`; everything else is `Send`.
+// SAFETY: the pointers in `reports` are only meaningful during a call of `drain`, those in `batch` point to topics and bytes
+// that belong to the producer as well; everything else is `Send`.
 unsafe impl Send for NativeProducer {}
 // SAFETY: nothing can be done through a shared reference but waiting on the queue.
 unsafe impl Sync for NativeProducer {}
@@ -77,6 +91,79 @@ impl Topics {
     }
 }
 
+/// Records of one topic that wait to be handed over.
+struct Batch {
+    topic: Option<NonNull<rd::rd_kafka_topic_t>>,
+    /// Keys and values point into `bytes`.
+    messages: Vec<rd::rd_kafka_message_t>,
+    /// Never grows beyond the room that it has from the start, so that it stays where it is.
+    bytes: Vec<u8>,
+    /// How many of the messages are settled: handed over or refused.
+    settled: usize,
+}
+
+impl Batch {
+    fn new() -> Self {
+        let (messages, bytes) = (Vec::with_capacity(BATCH_RECORDS), Vec::with_capacity(BATCH_BYTES));
+        Self { topic: None, messages, bytes, settled: 0 }
+    }
+
+    #[inline]
+    fn has_room(&self, topic: NonNull<rd::rd_kafka_topic_t>, size: usize) -> bool {
+        self.messages.is_empty()
+            || (self.topic == Some(topic)
+                && self.settled == 0
+                && self.messages.len() < BATCH_RECORDS
+                && self.bytes.len() + size <= BATCH_BYTES)
+    }
+
+    /// Adds a record that there is room for.
+    #[inline]
+    fn push(&mut self, topic: NonNull<rd::rd_kafka_topic_t>, record: &Outgoing<'_>) {
+        self.topic = Some(topic);
+        let (payload, len) = self.copied(record.value);
+        let (key, key_len) = self.copied(record.key);
+        self.messages.push(rd::rd_kafka_message_t {
+            err: RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: ptr::null_mut(),
+            partition: ANY_PARTITION,
+            payload,
+            len,
+            key,
+            key_len,
+            offset: 0,
+            _private: record.ticket as usize as *mut c_void,
+        });
+    }
+
+    #[inline]
+    fn copied(&mut self, bytes: Option<&[u8]>) -> (*mut c_void, usize) {
+        let Some(bytes) = bytes else { return (ptr::null_mut(), 0) };
+        debug_assert!(self.bytes.capacity() - self.bytes.len() >= bytes.len());
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        // Not null, even for no bytes.
+        (self.bytes[start..].as_mut_ptr().cast(), bytes.len())
+    }
+
+    fn waiting(&self) -> usize {
+        self.messages.len() - self.settled
+    }
+
+    /// Gives up the first that waits.
+    fn refuse(&mut self) -> Option<u64> {
+        let message = self.messages.get(self.settled)?;
+        self.settled += 1;
+        Some(message._private as usize as u64)
+    }
+
+    fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes.clear();
+        self.settled = 0;
+    }
+}
+
 impl NativeProducer {
     pub(crate) fn new(config: &ClientConfig, login: Option<&Arc<Login>>) -> Result<Self> {
         let mut client = Handle::new(rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, config, |conf| {
@@ -93,28 +180,96 @@ impl NativeProducer {
         }
         // SAFETY: the client is live; the reference to its queue is ours.
         let queue = WakeQueue::new(unsafe { rd::rd_kafka_queue_get_main(client.as_ptr()) })?;
-        Ok(Self { topics: Topics::default(), queue, reports: vec![ptr::null(); REPORTS], client })
+        let (batch, reports) = (Batch::new(), vec![ptr::null(); REPORTS]);
+        Ok(Self { batch, refused: Vec::new(), topics: Topics::default(), queue, reports, client })
     }
 
-    /// Hands a record over; librdkafka copies its bytes.
+    /// Takes a record, whose bytes are copied, and hands it over at once or with others.
     ///
     /// # Errors
     /// `QueueFull` when there is no room, else why the record is refused.
     #[inline]
     pub(crate) fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), RDKafkaErrorCode> {
         let topic = self.topics.handle(&self.client, record.topic).ok_or(RDKafkaErrorCode::InvalidTopic)?;
+        let size = record.value.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len);
+        let plain = record.timestamp.is_none() && record.headers.is_empty();
+        if plain && record.partition.is_none() && size <= BATCHED_RECORD_BYTES {
+            if !self.batch.has_room(topic, size) {
+                self.hand_over()?;
+            }
+            self.batch.push(topic, record);
+            return Ok(());
+        }
+        self.hand_over()?;
+        match plain {
+            true => Self::send_plain(record, topic),
+            false => self.send_with_more(record, topic),
+        }
+    }
+
+    /// Hands the batch over. Records that are refused come with the next [`drain`](Self::drain).
+    ///
+    /// # Errors
+    /// `QueueFull` when there was no room for all of them.
+    pub(crate) fn hand_over(&mut self) -> std::result::Result<(), RDKafkaErrorCode> {
+        let batch = &mut self.batch;
+        let Some(topic) = batch.topic.filter(|_| batch.waiting() > 0) else {
+            batch.clear();
+            return Ok(());
+        };
+        let waiting = &mut batch.messages[batch.settled..];
+        // SAFETY: topic is live, the messages are as many as told, and their bytes, which live in the batch, are copied.
+        // The opaques are numbers that come back in the delivery reports.
+        let taken = unsafe {
+            rd::rd_kafka_produce_batch(
+                topic.as_ptr(),
+                ANY_PARTITION,
+                rd::RD_KAFKA_MSG_F_COPY as c_int,
+                waiting.as_mut_ptr(),
+                waiting.len() as c_int,
+            )
+        };
+        if taken as usize != waiting.len() {
+            for message in waiting {
+                match message.err {
+                    RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+                    RDKafkaRespErr::RD_KAFKA_RESP_ERR__QUEUE_FULL => return Err(RDKafkaErrorCode::QueueFull),
+                    code => self.refused.push((message._private as usize as u64, code.into())),
+                }
+                batch.settled += 1;
+            }
+        }
+        batch.clear();
+        Ok(())
+    }
+
+    /// Number of records that wait in the batch.
+    pub(crate) fn waiting(&self) -> usize {
+        self.batch.waiting()
+    }
+
+    /// Whether records were refused that were not drained yet.
+    pub(crate) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// Refuses the first record that waits in the batch.
+    pub(crate) fn refuse_first(&mut self, code: RDKafkaErrorCode) {
+        self.refused.extend(self.batch.refuse().map(|ticket| (ticket, code)));
+    }
+
+    fn send_plain(
+        record: &Outgoing<'_>,
+        topic: NonNull<rd::rd_kafka_topic_t>,
+    ) -> std::result::Result<(), RDKafkaErrorCode> {
         let (value, value_len) = parts(record.value);
         let (key, key_len) = parts(record.key);
-        let partition = record.partition.unwrap_or(ANY_PARTITION);
-        if record.timestamp.is_some() || !record.headers.is_empty() {
-            return self.send_with_more(record, topic);
-        }
         // SAFETY: topic is live, the bytes live during the call, in which they are copied. The opaque is a number that
         // comes back in the delivery report.
         unsafe {
             let outcome = rd::rd_kafka_produce(
                 topic.as_ptr(),
-                partition,
+                record.partition.unwrap_or(ANY_PARTITION),
                 rd::RD_KAFKA_MSG_F_COPY as c_int,
                 value,
                 value_len,
@@ -129,7 +284,7 @@ impl NativeProducer {
         }
     }
 
-    /// As [`send`](Self::send), for records with a timestamp or headers.
+    /// For records with a timestamp or headers.
     #[inline]
     fn send_with_more(
         &mut self,
@@ -172,8 +327,9 @@ impl NativeProducer {
         }
     }
 
-    /// Takes all delivery reports there are: each record's ticket and the code.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(u64, RDKafkaRespErr)) {
+    /// Takes all delivery reports there are: each record's ticket and why it is not delivered.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(u64, Option<RDKafkaErrorCode>)) {
+        self.refused.drain(..).for_each(|(ticket, code)| each(ticket, Some(code)));
         loop {
             // SAFETY: the queue is live; the event is owned here and destroyed below.
             let event = unsafe { rd::rd_kafka_queue_poll(self.queue.as_ptr(), 0) };
@@ -191,7 +347,11 @@ impl NativeProducer {
                             break;
                         }
                         for message in &self.reports[..count] {
-                            each((**message)._private as usize as u64, (**message).err);
+                            let code = match (**message).err {
+                                RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => None,
+                                code => Some(code.into()),
+                            };
+                            each((**message)._private as usize as u64, code);
                         }
                     }
                 } else {

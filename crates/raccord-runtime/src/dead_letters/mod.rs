@@ -143,16 +143,17 @@ impl DeadLetters {
             };
             match self.producer.send(&outgoing) {
                 Ok(()) => {}
-                Err(SendError::Full) => return,
+                Err(SendError::Full) => break,
                 Err(SendError::Rejected(error)) if error.kind() == ErrorKind::Retriable => {
                     warn!(task = %self.id, trace = error.trace(), "Failed to send a dead letter. Backing off before retrying");
                     self.retry_at = Some(Instant::now() + SEND_BACKOFF);
-                    return;
+                    break;
                 }
                 Err(SendError::Rejected(error)) => self.lost(error),
             }
             self.waiting.pop_front();
         }
+        self.producer.hand_over();
     }
 
     /// Takes note of the fates that have become known.

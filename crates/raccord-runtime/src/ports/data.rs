@@ -68,11 +68,14 @@ impl Acks {
 /// order, for as long as `delivery.timeout.ms` allows.
 #[async_trait]
 pub trait Producer: Send {
-    /// Hands a record over without waiting.
+    /// Takes a record without waiting. It may be held back until the next call of anything else, to go with others.
     ///
     /// # Errors
     /// See [`SendError`].
     fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError>;
+
+    /// Sends what [`send`](Self::send) holds back. To be called before waiting for anything but [`progress`](Self::progress).
+    fn hand_over(&mut self);
 
     /// Adds the fates that have become known to `acks`, without waiting.
     fn drain_acks(&mut self, acks: &mut Acks);

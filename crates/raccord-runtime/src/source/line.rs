@@ -134,6 +134,7 @@ impl Line {
         commits: &mut Commits,
         lifecycle: &Lifecycle,
     ) -> Result<()> {
+        self.outlet.producer.hand_over();
         let mut attempts = Attempts::none();
         let mut pushed = Err(stuck);
         while let Err(stuck) = pushed {

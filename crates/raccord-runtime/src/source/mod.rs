@@ -250,6 +250,7 @@ impl SourceLoop {
                 line.unstick(stuck, &mut **task, commits, lifecycle).await?;
             }
         }
+        line.outlet.producer.hand_over();
         if let Some(position) = batch.take_advanced() {
             let ticket = line.outlet.tracker.track(position);
             line.outlet.tracker.ack(ticket);

@@ -39,6 +39,8 @@ impl Producer for Recorder {
         Ok(())
     }
 
+    fn hand_over(&mut self) {}
+
     fn drain_acks(&mut self, acks: &mut Acks) {
         acks.delivered.append(&mut self.acks.delivered);
         acks.failed.append(&mut self.acks.failed);

@@ -108,6 +108,8 @@ pub struct FlakyProducer {
     dice: Dice,
     /// Of a thousand records, how many are given up.
     given_up: u64,
+    /// Held back: ticket, value.
+    held: Vec<(u64, Vec<u8>)>,
     /// In order: when, ticket, value.
     on_their_way: VecDeque<(Instant, u64, Vec<u8>)>,
     fate: Fate,
@@ -115,26 +117,36 @@ pub struct FlakyProducer {
 
 impl FlakyProducer {
     pub fn new(dice: Dice, given_up: u64, fate: impl FnMut(&[u8], bool) + Send + 'static) -> Self {
-        Self { dice, given_up, on_their_way: VecDeque::new(), fate: Box::new(fate) }
+        Self { dice, given_up, held: Vec::new(), on_their_way: VecDeque::new(), fate: Box::new(fate) }
     }
 }
 
 #[async_trait]
 impl Producer for FlakyProducer {
     fn send(&mut self, record: &Outgoing<'_>) -> std::result::Result<(), SendError> {
-        if self.on_their_way.len() > 30 || (!self.on_their_way.is_empty() && self.dice.chance(5)) {
+        if self.outstanding() > 30 || (self.outstanding() > 0 && self.dice.chance(5)) {
             return Err(SendError::Full);
         }
         if self.dice.chance(1) {
             return Err(SendError::Rejected(Error::retriable("not now")));
         }
-        let last = self.on_their_way.back().map_or_else(Instant::now, |last| last.0);
-        let when = last.max(Instant::now()) + Duration::from_millis(self.dice.below(8));
-        self.on_their_way.push_back((when, record.ticket, record.value.unwrap().to_vec()));
+        self.held.push((record.ticket, record.value.unwrap().to_vec()));
+        if self.dice.chance(30) {
+            self.hand_over();
+        }
         Ok(())
     }
 
+    fn hand_over(&mut self) {
+        for (ticket, value) in self.held.drain(..) {
+            let last = self.on_their_way.back().map_or_else(Instant::now, |last| last.0);
+            let when = last.max(Instant::now()) + Duration::from_millis(self.dice.below(8));
+            self.on_their_way.push_back((when, ticket, value));
+        }
+    }
+
     fn drain_acks(&mut self, acks: &mut Acks) {
+        self.hand_over();
         while let Some((when, ..)) = self.on_their_way.front() {
             if *when > Instant::now() {
                 break;
@@ -150,6 +162,7 @@ impl Producer for FlakyProducer {
     }
 
     async fn progress(&mut self) {
+        self.hand_over();
         match self.on_their_way.front() {
             Some((when, ..)) => sleep_until(*when).await,
             None => std::future::pending().await,
@@ -157,7 +170,7 @@ impl Producer for FlakyProducer {
     }
 
     fn outstanding(&self) -> usize {
-        self.on_their_way.len()
+        self.held.len() + self.on_their_way.len()
     }
 }
 

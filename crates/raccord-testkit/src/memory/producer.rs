@@ -73,6 +73,8 @@ impl Producer for MemoryProducer {
         Ok(())
     }
 
+    fn hand_over(&mut self) {}
+
     fn drain_acks(&mut self, acks: &mut Acks) {
         self.deliver();
         acks.delivered.append(&mut self.delivered);
