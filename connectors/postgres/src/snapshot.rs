@@ -20,10 +20,11 @@ mod parts;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec;
 
 use bytes::Bytes;
 use raccord_cdc::{Patterns, SnapshotMarker, SnapshotRequest, TableId};
-use raccord_data::Value;
+use raccord_data::{Struct, Value};
 use raccord_plugin::{Error, Result, SourceBatch};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -46,7 +47,7 @@ use crate::wire::sql::SqlSession;
 use crate::wire::{Lsn, Purpose, Session, WireError};
 
 /// Chunks of rows that a reader may be ahead.
-const CHUNKS_AHEAD: usize = 16;
+const CHUNKS_AHEAD: usize = 4;
 
 /// A snapshot under way.
 pub struct Snapshot {
@@ -54,8 +55,8 @@ pub struct Snapshot {
     state: OffsetState,
     tables: Vec<Arc<TableRead>>,
     chunks: mpsc::Receiver<Result<RowChunk, ReadFailure>>,
-    /// Rows of readers that are not looked at yet.
-    frames: Option<RowChunk>,
+    /// Rows of a reader that are not looked at yet, and their table.
+    rows: Option<(usize, vec::IntoIter<Row>)>,
     /// The last row of each table that is being read, until the next one or the end of the table is known.
     pending: Vec<Option<PendingRow>>,
     /// The last row of the table that ended last.
@@ -67,7 +68,6 @@ pub struct Snapshot {
     progress: Progress,
     /// The table that could not be read.
     failed: Option<usize>,
-    fields: Vec<Option<(usize, usize)>>,
     _readers: Vec<AbortOnDropHandle<()>>,
 }
 
@@ -80,20 +80,28 @@ struct TableRead {
     copies: Vec<String>,
 }
 
-/// Frames of CopyData of one table; without frames, the end of one of its parts.
+/// Rows of one table; without rows, the end of one of its parts.
 struct RowChunk {
     table: usize,
-    frames: Option<Bytes>,
+    rows: Option<Vec<Row>>,
+}
+
+/// A row with its key.
+struct Row {
+    key: Option<Struct>,
+    cells: Struct,
+    /// As long as it is in COPY.
+    bytes: usize,
 }
 
 /// A table that could not be read, if it was one.
 struct ReadFailure {
     table: Option<usize>,
-    error: WireError,
+    error: Error,
 }
 
 struct PendingRow {
-    row: Bytes,
+    row: Row,
     first: bool,
 }
 
@@ -304,8 +312,8 @@ impl Snapshot {
         info!("Snapshot step 7 - Snapshotting data");
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let copies = tables.iter().enumerate();
-        let queue: VecDeque<(usize, String)> = copies
-            .flat_map(|(place, read)| read.copies.iter().map(move |copy| (place, copy.clone())))
+        let queue: VecDeque<Part> = copies
+            .flat_map(|(place, read)| (0..read.copies.len()).map(move |part| (place, Arc::clone(read), part)))
             .collect();
         let queue = Arc::new(std::sync::Mutex::new(queue));
         let readers = sessions.into_iter().map(|session| {
@@ -314,7 +322,7 @@ impl Snapshot {
                 queue: Arc::clone(&queue),
                 sender: sender.clone(),
                 timeout: settings.query_timeout,
-                table: None,
+                fields: Vec::new(),
             };
             AbortOnDropHandle::new(tokio::spawn(reader.run()))
         });
@@ -328,9 +336,8 @@ impl Snapshot {
             progress,
             failed: None,
             chunks,
-            frames: None,
+            rows: None,
             held: None,
-            fields: Vec::new(),
             _readers: readers.collect(),
             tables,
         }
@@ -360,18 +367,18 @@ impl Snapshot {
 
     async fn fill(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<bool> {
         loop {
-            while let Some(chunk) = &mut self.frames {
+            while let Some((table, rows)) = &mut self.rows {
                 if batch.is_full() {
                     return Ok(false);
                 }
-                let table = chunk.table;
-                match chunk.frames.as_mut().and_then(next_row) {
-                    Some(row) => self.row(table, row?, positions, batch)?,
-                    None => self.frames = None,
+                let table = *table;
+                match rows.next() {
+                    Some(row) => self.row(table, row, positions, batch),
+                    None => self.rows = None,
                 }
             }
             if self.tables_left == 0 {
-                self.complete(positions, batch)?;
+                self.complete(positions, batch);
                 return Ok(true);
             }
             let chunk = match self.chunks.try_recv() {
@@ -383,22 +390,19 @@ impl Snapshot {
                     .await
                     .ok_or_else(|| Error::retriable("the readers of the snapshot ended"))?,
             };
-            let chunk = chunk.map_err(|failure| self.read_failed(failure))?;
+            let chunk = chunk.map_err(|ReadFailure { table, error }| {
+                self.failed = table;
+                error
+            })?;
             self.progress.reached(chunk.table, &self.state, &mut Outlet { positions, batch });
-            match chunk.frames {
-                Some(_) => self.frames = Some(chunk),
-                None => self.part_ended(chunk.table, positions, batch)?,
+            match chunk.rows {
+                Some(rows) => self.rows = Some((chunk.table, rows.into_iter())),
+                None => self.part_ended(chunk.table, positions, batch),
             }
         }
     }
 
-    fn row(
-        &mut self,
-        table: usize,
-        row: Bytes,
-        positions: &mut Positions,
-        batch: &mut SourceBatch,
-    ) -> Result<()> {
+    fn row(&mut self, table: usize, row: Row, positions: &mut Positions, batch: &mut SourceBatch) {
         self.progress.row(table);
         let before = self.pending[table].take();
         let first = before.is_none();
@@ -409,89 +413,60 @@ impl Snapshot {
                     (true, false) => SnapshotMarker::FirstInDataCollection,
                     (false, _) => SnapshotMarker::True,
                 };
-                self.emit(table, &before.row, marker, positions, batch)?;
+                self.emit(table, before.row, marker, positions, batch);
             }
-            None => self.release(positions, batch)?,
+            None => self.release(positions, batch),
         }
         self.pending[table] = Some(PendingRow { row, first });
-        Ok(())
     }
 
-    fn part_ended(&mut self, table: usize, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+    fn part_ended(&mut self, table: usize, positions: &mut Positions, batch: &mut SourceBatch) {
         self.parts_left[table] -= 1;
         if self.parts_left[table] > 0 {
-            return Ok(());
+            return;
         }
         self.tables_left -= 1;
         self.progress.table_ended(table, &self.state, &mut Outlet { positions, batch });
         if let Some(last) = self.pending[table].take() {
-            self.release(positions, batch)?;
+            self.release(positions, batch);
             self.held = Some((table, last));
         }
-        Ok(())
     }
 
     /// Emits the last row of the table that ended before: it is not the last of all.
-    fn release(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
-        let Some((table, row)) = self.held.take() else { return Ok(()) };
+    fn release(&mut self, positions: &mut Positions, batch: &mut SourceBatch) {
+        let Some((table, row)) = self.held.take() else { return };
         let marker = match row.first && self.single && table == 0 {
             true => SnapshotMarker::First,
             false => SnapshotMarker::LastInDataCollection,
         };
-        self.emit(table, &row.row, marker, positions, batch)
+        self.emit(table, row.row, marker, positions, batch);
     }
 
     /// Emits the last row of all.
-    fn complete(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
+    fn complete(&mut self, positions: &mut Positions, batch: &mut SourceBatch) {
         if let Some(snapshot) = &mut self.state.snapshot {
             snapshot.completed = true;
         }
         if let Some((table, row)) = self.held.take() {
-            self.emit(table, &row.row, SnapshotMarker::Last, positions, batch)?;
+            self.emit(table, row.row, SnapshotMarker::Last, positions, batch);
         }
         let behind = OffsetState { snapshot: None, ..self.state.clone() };
         self.progress.completed(&behind, &mut Outlet { positions, batch });
-        Ok(())
-    }
-
-    fn read_failed(&mut self, failure: ReadFailure) -> Error {
-        self.failed = failure.table;
-        let error = cause(failure.error);
-        match failure.table {
-            Some(table) => {
-                let id = self.tables[table].table.plan.id();
-                with_cause(Error::retriable(format!("Snapshotting of table {id} failed")), error)
-            }
-            None => error,
-        }
     }
 
     fn emit(
         &mut self,
         table: usize,
-        row: &Bytes,
+        row: Row,
         marker: SnapshotMarker,
         positions: &mut Positions,
         batch: &mut SourceBatch,
-    ) -> Result<()> {
-        let read = &self.tables[table];
-        split(row, &mut self.fields).ok_or_else(|| Error::fatal("a row of COPY is broken"))?;
-        let fields = &self.fields;
-        let cell = |column: usize| {
-            let place = read.places[column];
-            let field = place.and_then(|place| fields.get(place).copied().flatten());
-            let plan = &read.table.columns[column];
-            match field {
-                Some((start, end)) => read.table.converted(column, plan.decode_binary(row.slice(start..end))),
-                None => Ok::<Value, Error>(plan.null()),
-            }
-        };
-        let key_and_row = read.table.plan.row(cell).map_err(|error| {
-            with_cause(Error::fatal(format!("Snapshotting of table {} failed", read.table.plan.id())), error)
-        })?;
+    ) {
+        let table = &self.tables[table].table;
         let position = positions.ticket(&self.state);
-        self.emitter.read(&read.table, key_and_row, marker, &self.state, position, row.len(), batch);
-        Ok(())
+        let Row { key, cells, bytes } = row;
+        self.emitter.read(table, (key, cells), marker, &self.state, position, bytes, batch);
     }
 }
 
@@ -532,6 +507,33 @@ impl TableRead {
         };
         let copies = conditions.iter().map(copy).collect();
         Ok(Self { table, places, copies })
+    }
+
+    /// The rows of frames of CopyData. `fields` is kept for its room.
+    fn rows(&self, mut frames: Bytes, fields: &mut Vec<Option<(usize, usize)>>) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        while let Some(row) = next_row(&mut frames) {
+            let row = row?;
+            split(&row, fields).ok_or_else(|| Error::fatal("a row of COPY is broken"))?;
+            let cell = |column: usize| {
+                let place = self.places[column];
+                let field = place.and_then(|place| fields.get(place).copied().flatten());
+                let plan = &self.table.columns[column];
+                match field {
+                    Some((start, end)) => {
+                        self.table.converted(column, plan.decode_binary(row.slice(start..end)))
+                    }
+                    None => Ok::<Value, Error>(plan.null()),
+                }
+            };
+            let (key, cells) = self.table.plan.row(cell).map_err(|error| self.failed(Error::fatal, error))?;
+            rows.push(Row { key, cells, bytes: row.len() });
+        }
+        Ok(rows)
+    }
+
+    fn failed(&self, kind: fn(String) -> Error, error: Error) -> Error {
+        with_cause(kind(format!("Snapshotting of table {} failed", self.table.plan.id())), error)
     }
 }
 
@@ -603,44 +605,53 @@ fn in_order(settings: &Settings, ids: Vec<TableId>) -> Vec<TableId> {
     ordered
 }
 
-/// Reads tables one after the other on a session.
+/// A part of a table: the table's place, the table, and which of its statements reads the part.
+type Part = (usize, Arc<TableRead>, usize);
+
+/// Reads tables one after the other on a session, beside the thread that makes records of the rows.
 struct Reader {
     session: Session,
-    queue: Arc<std::sync::Mutex<VecDeque<(usize, String)>>>,
+    queue: Arc<std::sync::Mutex<VecDeque<Part>>>,
     sender: mpsc::Sender<Result<RowChunk, ReadFailure>>,
     timeout: Option<Duration>,
-    /// What it is at.
-    table: Option<usize>,
+    fields: Vec<Option<(usize, usize)>>,
 }
 
 impl Reader {
     async fn run(mut self) {
-        if let Err(error) = self.read().await {
-            // Nobody listens any more when the task is stopping.
-            let _ = self.sender.send(Err(ReadFailure { table: self.table, error })).await;
+        while let Some((table, read, part)) = self.next() {
+            match self.read(table, &read, &read.copies[part]).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return self.fail(Some(table), error).await,
+            }
+        }
+        if let Err(error) = self.session.query("ROLLBACK").await {
+            self.fail(None, cause(error)).await;
         }
     }
 
-    fn next(&self) -> Option<(usize, String)> {
+    async fn fail(&self, table: Option<usize>, error: Error) {
+        // Nobody listens any more when the task is stopping.
+        let _ = self.sender.send(Err(ReadFailure { table, error })).await;
+    }
+
+    fn next(&self) -> Option<Part> {
         self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front()
     }
 
-    async fn read(&mut self) -> Result<(), WireError> {
-        while let Some((table, copy)) = self.next() {
-            self.table = Some(table);
-            // The server tells of the beginning together with the first rows.
-            within(self.timeout, self.session.copy_out(&copy)).await?;
-            while let Some(frames) = within(self.timeout, self.session.copied()).await? {
-                if self.sender.send(Ok(RowChunk { table, frames: Some(frames) })).await.is_err() {
-                    return Ok(());
-                }
-            }
-            if self.sender.send(Ok(RowChunk { table, frames: None })).await.is_err() {
-                return Ok(());
+    /// Reads a part of a table; says whether somebody still listens.
+    async fn read(&mut self, table: usize, read: &TableRead, copy: &str) -> Result<bool> {
+        let lost = |error| read.failed(Error::retriable, cause(error));
+        // The server tells of the beginning together with the first rows.
+        within(self.timeout, self.session.copy_out(copy)).await.map_err(lost)?;
+        while let Some(frames) = within(self.timeout, self.session.copied()).await.map_err(lost)? {
+            let rows = Some(read.rows(frames, &mut self.fields)?);
+            if self.sender.send(Ok(RowChunk { table, rows })).await.is_err() {
+                return Ok(false);
             }
         }
-        self.table = None;
-        self.session.query("ROLLBACK").await.map(drop)
+        Ok(self.sender.send(Ok(RowChunk { table, rows: None })).await.is_ok())
     }
 }
 
