@@ -3,6 +3,7 @@
 //! Numbers follow `Double.toString` as it is specified and as Java 19 and later print it: the shortest digits that
 //! read back as the same number. Java 17 prints some numbers with a digit too many (JDK-4511638).
 
+use crate::calendar::{self, FIRST_GREGORIAN_DAY};
 use crate::{Value, java_order};
 
 /// Appends `Double.toString`: `NaN`, `Infinity`, `1.0`, `1.0E7`.
@@ -180,14 +181,12 @@ impl CivilTime {
     pub fn of(millis: i64) -> Self {
         let days = millis.div_euclid(DAY_MS);
         let in_day = millis.rem_euclid(DAY_MS) as u32;
-        let (march_year, day_of_year) =
-            if days < FIRST_GREGORIAN_DAY { julian_year(days) } else { gregorian_year(days) };
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        let date = if days < FIRST_GREGORIAN_DAY { calendar::julian_date_of } else { calendar::date_of };
+        let (year, month, day) = date(days);
         Self {
-            year: march_year + i64::from(month <= 2),
+            year,
             month: month as u32,
-            day: (day_of_year - (153 * from_march + 2) / 5 + 1) as u32,
+            day: day as u32,
             weekday: (days + 4).rem_euclid(7) as u32,
             hour: in_day / 3_600_000,
             minute: in_day / 60_000 % 60,
@@ -200,38 +199,12 @@ impl CivilTime {
     pub fn lenient_days(year: i64, month: i64, day: i64) -> i64 {
         let year = year + (month - 1).div_euclid(12);
         let month = (month - 1).rem_euclid(12) + 1;
-        let march_year = if month <= 2 { year - 1 } else { year };
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5;
-        let era = march_year.div_euclid(400);
-        let of_era = march_year.rem_euclid(400);
-        let gregorian =
-            era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468 + day - 1;
-        if gregorian >= FIRST_GREGORIAN_DAY {
-            return gregorian;
+        let gregorian = calendar::day_of(year, month, day);
+        match gregorian >= FIRST_GREGORIAN_DAY {
+            true => gregorian,
+            false => calendar::julian_day_of(year, month, day),
         }
-        march_year * 365 + march_year.div_euclid(4) + day_of_year - 719_470 + day - 1
     }
-}
-
-/// 15 October 1582.
-const FIRST_GREGORIAN_DAY: i64 = -141_427;
-
-/// The year that begins in March, and the day in it, counted from 0. After Howard Hinnant's civil_from_days: eras of 400
-/// years.
-fn gregorian_year(days: i64) -> (i64, i64) {
-    let shifted = days + 719_468;
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    (shifted.div_euclid(146_097) * 400 + year_of_era, day_of_year)
-}
-
-/// As [`gregorian_year`], with eras of four years.
-fn julian_year(days: i64) -> (i64, i64) {
-    let shifted = days + 719_470;
-    let day_of_era = shifted.rem_euclid(1461);
-    let year_of_era = (day_of_era - day_of_era / 1460) / 365;
-    (shifted.div_euclid(1461) * 4 + year_of_era, day_of_era - 365 * year_of_era)
 }
 
 /// `Date.toString` in UTC: `Thu Jan 01 00:00:00 UTC 1970`.

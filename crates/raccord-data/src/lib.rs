@@ -7,6 +7,7 @@
 //! and shared, so its pointer is a cache key. Text and bytes cells are slices of the ref-counted buffer they
 //! were read into, so passing a value through copies nothing.
 
+pub mod calendar;
 mod decimal;
 pub mod java_map;
 pub mod java_order;

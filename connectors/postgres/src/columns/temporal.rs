@@ -1,8 +1,9 @@
 //! Dates and times: reading both of PostgreSQL's forms, writing Debezium's.
 
 use raccord_data::Value;
+use raccord_data::calendar::{date_of, day_of};
 
-use super::calendar::{POSTGRES_EPOCH_DAY, date_of, date_through_java, day_of, through_java};
+use super::calendar::{POSTGRES_EPOCH_DAY, date_through_java, through_java};
 use super::settings::TimePrecision;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use raccord_cdc::JdbcType;
+use raccord_data::calendar::{date_of, day_of};
 
-use super::calendar::{date_of, day_of};
 use super::numbers::{MoneyForm, NumericForm};
 use super::settings::{DecimalMode, HstoreMode, IntervalMode};
 use super::temporal::Unit;

@@ -11,6 +11,7 @@ mod write;
 use std::fmt;
 
 use num_bigint::BigInt;
+use raccord_data::calendar;
 
 /// An element of the array.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,16 +157,7 @@ pub fn uuid_text(bits: u128) -> String {
 
 /// A day, counted from 1970-01-01, as `yyyy-mm-dd`; years before the first with a minus sign.
 pub fn date_text(day: i64) -> String {
-    // Days from civil, backwards: eras of 400 years that begin in March.
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = calendar::date_of(day);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
