@@ -70,9 +70,13 @@ impl ClientKind {
     }
 }
 
-/// Defaults of Kafka's clients that librdkafka has otherwise: it would wait up to ten seconds for a broker that is back.
-const SHARED_DEFAULTS: &[(&str, &str)] =
-    &[("reconnect.backoff.ms", "50"), ("reconnect.backoff.max.ms", "1000")];
+/// Defaults of Kafka's clients that librdkafka has otherwise: it would wait up to ten seconds for a broker that is back, and
+/// a tenth of a second before it asks again for a topic's leader, which each new client has to.
+const SHARED_DEFAULTS: &[(&str, &str)] = &[
+    ("reconnect.backoff.ms", "50"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("topic.metadata.refresh.fast.interval.ms", "10"),
+];
 
 /// What a property became: settings of librdkafka.
 pub(crate) type Settings = Vec<(&'static str, String)>;
