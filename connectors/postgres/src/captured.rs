@@ -65,7 +65,7 @@ impl CapturedTable {
     /// What becomes of a value that could or could not be converted: `event.converting.failure.handling.mode`.
     ///
     /// # Errors
-    /// The failure, unless null stands for it.
+    /// The failure, unless null stands for it, and the column may be null.
     #[inline]
     pub fn converted(&self, column: usize, value: Result<Value>) -> Result<Value> {
         match value {
@@ -73,7 +73,7 @@ impl CapturedTable {
             Err(error) => {
                 let column = &self.columns[column];
                 self.conversion_failures.judge(&self.name, column.name(), column.type_name(), error)?;
-                Ok(column.null())
+                column.unconverted()
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::wire::WireError;
 /// The driver's exception, which users know from traces.
 const SQL_EXCEPTION: &str = "org.postgresql.util.PSQLException";
 /// Connect's exception.
-const CONNECT_EXCEPTION: &str = "org.apache.kafka.connect.errors.ConnectException";
+pub const CONNECT_EXCEPTION: &str = "org.apache.kafka.connect.errors.ConnectException";
 /// Debezium's own exception.
 const DEBEZIUM_EXCEPTION: &str = "io.debezium.DebeziumException";
 

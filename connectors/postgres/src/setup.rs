@@ -9,7 +9,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use tracing::{info, warn};
 
 use crate::catalog::all_tables;
-use crate::classify::{cause, debezium};
+use crate::classify::{CONNECT_EXCEPTION, cause, debezium, with_cause};
 use crate::config::TaskConfig;
 use crate::settings::{PublicationMode, Settings};
 use crate::wire::WireError;
@@ -103,18 +103,23 @@ pub async fn publication(client: &Client, settings: &Settings) -> Result<()> {
     .await
     .map_err(cause)?;
     let standby = in_recovery(client).await.map_err(cause)?;
-    let statement = match (all_tables.as_deref(), settings.publication_mode) {
+    let (statement, filtered) = match (all_tables.as_deref(), settings.publication_mode) {
         (None, PublicationMode::Disabled) => {
             return Err(Error::fatal(
                 "Publication autocreation is disabled, please create one and restart the connector.",
             )
             .hint(format!("CREATE PUBLICATION {name} FOR TABLE ..., or set publication.autocreate.mode")));
         }
-        (None, PublicationMode::AllTables) => Some(create(settings, "FOR ALL TABLES")),
-        (None, PublicationMode::NoTables) => Some(create(settings, "")),
+        (None, PublicationMode::AllTables) => (create(settings, "FOR ALL TABLES"), None),
+        (None, PublicationMode::NoTables) => (create(settings, ""), None),
         (None, PublicationMode::Filtered) => {
-            let tables = wanted_tables(client, settings).await?;
-            Some(create(settings, &format!("FOR TABLE {}", list(&tables, name)?)))
+            let tables = list(&wanted_tables(client, settings).await?);
+            if tables.is_empty() {
+                let missing = debezium(format!("No table filters found for filtered publication {name}"))
+                    .hint("table.include.list and the like leave no table of this database");
+                return Err(unable("create", name, &tables, missing));
+            }
+            (create(settings, &format!("FOR TABLE {tables}")), Some(("create", tables)))
         }
         (Some("t"), PublicationMode::Filtered) => {
             return Err(debezium(format!(
@@ -127,20 +132,29 @@ pub async fn publication(client: &Client, settings: &Settings) -> Result<()> {
         }
         (Some(_), PublicationMode::Filtered) => {
             let tables = wanted_tables(client, settings).await?;
-            match tables.is_empty() || published_tables(client, name).await? == tables {
-                true => None,
-                false => Some(format!("ALTER PUBLICATION {name} SET TABLE {};", list(&tables, name)?)),
+            if tables.is_empty() || published_tables(client, name).await? == tables {
+                return Ok(());
             }
+            let tables = list(&tables);
+            (format!("ALTER PUBLICATION {name} SET TABLE {tables};"), Some(("update", tables)))
         }
-        (Some(_), _) => None,
+        (Some(_), _) => return Ok(()),
     };
-    let Some(statement) = statement else { return Ok(()) };
     if standby {
         info!("The Postgres server in stand by mode, skip create statement execution");
         return Ok(());
     }
     info!("Creating or updating publication with statement '{statement}'");
-    execute(client, &statement).await.map_err(cause)
+    execute(client, &statement).await.map_err(cause).map_err(|error| match filtered {
+        Some((what, tables)) => unable(what, name, &tables, error),
+        None => error,
+    })
+}
+
+/// What Debezium says of a publication of single tables that cannot be made or changed.
+fn unable(what: &str, name: &str, tables: &str, error: Error) -> Error {
+    let message = format!("Unable to {what} filtered publication {name} for {tables}");
+    with_cause(Error::new(error.kind(), message).class(CONNECT_EXCEPTION), error)
 }
 
 fn create(settings: &Settings, what: &str) -> String {
@@ -152,12 +166,8 @@ fn create(settings: &Settings, what: &str) -> String {
     format!("CREATE PUBLICATION {name} {what}{through_root};")
 }
 
-fn list(tables: &BTreeSet<TableId>, publication: &str) -> Result<String> {
-    match tables.is_empty() {
-        true => Err(debezium(format!("No table filters found for filtered publication {publication}"))
-            .hint("table.include.list and the like leave no table of this database")),
-        false => Ok(tables.iter().map(qualified).collect::<Vec<_>>().join(", ")),
-    }
+fn list(tables: &BTreeSet<TableId>) -> String {
+    tables.iter().map(qualified).collect::<Vec<_>>().join(", ")
 }
 
 async fn wanted_tables(client: &Client, settings: &Settings) -> Result<BTreeSet<TableId>> {

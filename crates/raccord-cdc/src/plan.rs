@@ -186,8 +186,15 @@ impl TablePlan {
         mut cell: impl FnMut(&KeyCell) -> Result<Value, E>,
     ) -> Result<Struct, E> {
         let mut cells = Vec::with_capacity(self.key_cells.len() + 1);
-        for key_cell in &self.key_cells {
-            cells.push(cell(key_cell)?);
+        for (key_cell, field) in self.key_cells.iter().zip(schema.fields()) {
+            let mut value = cell(key_cell)?;
+            // The field of the value may tell more of the column than that of the key; Connect compares the two.
+            if let Value::Struct(value) = &mut value
+                && !Arc::ptr_eq(value.schema(), &field.schema)
+            {
+                value.reshape(Arc::clone(&field.schema), |cells| cells);
+            }
+            cells.push(value);
         }
         cells.extend(self.key_extra.clone().map(Value::String));
         Ok(Struct::new(Arc::clone(schema), cells))

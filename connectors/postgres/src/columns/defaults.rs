@@ -8,7 +8,14 @@ use raccord_data::Value;
 
 use super::kind::{Kind, Origin};
 use super::numbers::numeric_default;
-use super::temporal::{self, Unit, Way};
+use super::temporal::{self, Bounded, Unit, Way};
+
+/// Days since the epoch of the first and the last day that Java has.
+const FIRST_DAY: i64 = -365_243_219_162;
+const LAST_DAY: i64 = 365_241_780_471;
+
+/// The end of the day, as PostgreSQL writes it.
+const MIDNIGHT: &str = "24:00:00";
 
 /// The default of a column as a cell; `None` when it has none that can be read.
 pub fn default_value(column: &Column, kind: &Kind) -> Option<Value> {
@@ -54,26 +61,12 @@ pub fn default_value(column: &Column, kind: &Kind) -> Option<Value> {
         }
         "uuid" => text(literal("00000000-0000-0000-0000-000000000000")?).filter(is_uuid).map(lower_case),
         "date" => {
-            let text = literal("1970-01-01")?;
-            let day = text.split_once(' ').map_or(text, |(day, _)| day);
-            match kind {
-                Kind::Date(mode) => {
-                    temporal::date_cell(*mode, temporal::date_text(day.as_bytes())?, Way::Log)
-                }
-                _ => None,
-            }
+            let Kind::Date(mode) = kind else { return None };
+            temporal::date_cell(*mode, Bounded::Finite(day(literal("1970-01-01")?)?), Way::Log)
         }
         "time" => {
-            let text = literal("00:00")?;
-            let seconds = if text.matches(':').count() == 1 { ":00" } else { "" };
-            match kind {
-                Kind::Time(unit) => Some(temporal::time_cell(
-                    *unit,
-                    temporal::time_text(format!("{text}{seconds}").as_bytes())?,
-                    false,
-                )),
-                _ => None,
-            }
+            let Kind::Time(unit) = kind else { return None };
+            time(*unit, literal("00:00")?)
         }
         "timestamp" => match kind {
             Kind::Timestamp(unit) => timestamp(*unit, literal("1970-01-01")?),
@@ -97,23 +90,71 @@ pub fn default_value(column: &Column, kind: &Kind) -> Option<Value> {
             given => text(given),
         },
         // Text as well, but without a mapper.
-        "citext" => None,
+        "citext" | "name" => None,
         _ => enum_label(expression, name)
             .filter(|_| matches!(kind, Kind::Text))
             .map(|label| Value::from(label.to_owned())),
     }
 }
 
+/// The day of a date, or of a timestamp. Infinity is the end of Java's dates here.
+fn day(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let era = if rest.ends_with("BC") { " BC" } else { "" };
+    match temporal::date_text(format!("{date}{era}").as_bytes())? {
+        Bounded::Finite(day) => Some(day),
+        Bounded::Infinity => Some(LAST_DAY),
+        Bounded::NegativeInfinity => Some(FIRST_DAY),
+    }
+}
+
+/// The first and the last moment of Java's `LocalDateTime`. `None` where Java finds that the number does not fit.
+fn end_of_time(unit: Unit, is_last: bool) -> Option<Value> {
+    const NANOS_PER_DAY: i64 = 86_400_000_000_000;
+    let (day, nanos) = if is_last { (LAST_DAY, NANOS_PER_DAY - 1) } else { (FIRST_DAY, 0) };
+    let seconds = day * 86_400 + nanos / 1_000_000_000;
+    match unit {
+        Unit::Millis | Unit::Connect => None,
+        Unit::Micros => {
+            let micros = seconds.saturating_mul(1_000_000);
+            Some(Value::Int64(micros.wrapping_add(nanos % 1_000_000_000 / 1_000)))
+        }
+        Unit::Nanos => Some(Value::Int64(day.wrapping_mul(NANOS_PER_DAY).wrapping_add(nanos))),
+        Unit::Iso if is_last => Some(Value::from("+999999999-12-31T23:59:59.999999999Z")),
+        Unit::Iso => Some(Value::from("-999999999-01-01T00:00:00Z")),
+    }
+}
+
+fn time(unit: Unit, text: &str) -> Option<Value> {
+    const LAST_NANO: i64 = 86_399_999_999_999;
+    // The driver makes the last moment of the day of it.
+    match unit {
+        Unit::Nanos if text == MIDNIGHT => return Some(Value::Int64(LAST_NANO)),
+        Unit::Iso if text == MIDNIGHT => return Some(Value::from("23:59:59.999999999Z")),
+        _ => {}
+    }
+    let seconds = if text.matches(':').count() == 1 { ":00" } else { "" };
+    let micros = match text {
+        MIDNIGHT => LAST_NANO / 1_000,
+        _ => temporal::time_text(format!("{text}{seconds}").as_bytes())?,
+    };
+    Some(temporal::time_cell(unit, micros, false))
+}
+
 fn timestamp(unit: Unit, text: &str) -> Option<Value> {
+    if let "infinity" | "-infinity" = text {
+        return end_of_time(unit, text == "infinity");
+    }
     let text = with_time(text);
     Some(temporal::timestamp_cell(unit, temporal::timestamp_text(text.as_bytes())?, Way::Log))
 }
 
 fn with_time(text: &str) -> String {
-    if text.contains(':') || text.contains("infinity") { text.to_owned() } else { format!("{text} 00:00:00") }
+    if text.contains(':') { text.to_owned() } else { format!("{text} 00:00:00") }
 }
 
-/// The literal in an expression: what stands between the first two quotes, or the whole of it when there are none.
+/// The literal in an expression: what stands between the first two quotes of one line, or the whole of it when there are
+/// none.
 /// A call, or one of the words for the current time, gives the placeholder.
 fn literal<'a>(expression: &'a str, placeholder: &'static str) -> Option<&'a str> {
     const CURRENT: &[&str] =
@@ -121,11 +162,21 @@ fn literal<'a>(expression: &'a str, placeholder: &'static str) -> Option<&'a str
     if is_call(expression) || CURRENT.contains(&expression.to_lowercase().as_str()) {
         return Some(placeholder);
     }
-    match expression.split_once('\'') {
-        Some((_, rest)) => rest.split_once('\'').map(|(literal, _)| literal),
-        None if expression.starts_with("NULL::") => None,
-        None => Some(expression),
+    if !expression.contains('\'') {
+        return (!expression.starts_with("NULL::")).then_some(expression);
     }
+    let mut between = expression.split('\'').skip(1).peekable();
+    while let Some(text) = between.next() {
+        if between.peek().is_some() && !text.contains(ends_line) {
+            return Some(text);
+        }
+    }
+    None
+}
+
+/// Debezium's regular expressions do not go beyond the end of a line, of which Java knows these.
+fn ends_line(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Whether the expression begins with a call: a name, then parentheses that are closed on the same line.
@@ -134,7 +185,9 @@ fn is_call(expression: &str) -> bool {
     let name =
         start.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')).count();
     match start[name..].strip_prefix('(') {
-        Some(arguments) if name > 0 => arguments.split('\n').next().is_some_and(|line| line.contains(')')),
+        Some(arguments) if name > 0 => {
+            arguments.split(ends_line).next().is_some_and(|line| line.contains(')'))
+        }
         _ => false,
     }
 }
@@ -189,6 +242,8 @@ mod tests {
         assert_eq!(read("serial", &Kind::Int32, "nextval('s.t_id_seq'::regclass)"), Some(Value::Int32(0)));
         assert_eq!(read("int8", &Kind::Int64, "NULL::bigint"), None);
         assert_eq!(read("text", &Kind::Text, "'it''s'::text"), text("it"));
+        assert_eq!(read("text", &Kind::Text, "'a\u{2028}b'::text"), None);
+        assert_eq!(read("text", &Kind::Text, "('a\n'::text || 'b'::text)"), text("::text || "));
         assert_eq!(read("text", &Kind::Text, "CURRENT_USER"), text("CURRENT_USER"));
         assert_eq!(read("text", &Kind::Text, "upper('a'::text)"), text(""));
         assert_eq!(read("bool", &Kind::Boolean, "true"), Some(Value::Boolean(true)));
@@ -205,20 +260,31 @@ mod tests {
         let date = Kind::Date(TimePrecision::Adaptive);
         assert_eq!(read("date", &date, "'2024-02-29'::date"), Some(Value::Int32(19_782)));
         assert_eq!(read("date", &date, "CURRENT_DATE"), Some(Value::Int32(0)));
+        assert_eq!(read("date", &date, "'0044-03-15 BC'::date"), Some(Value::Int32(-735_160)));
+        // The days of Java's ends of time, cut to 32 bits.
+        assert_eq!(read("date", &date, "'infinity'::date"), Some(Value::Int32(169_560_311)));
+        assert_eq!(read("date", &date, "'-infinity'::date"), Some(Value::Int32(-170_999_002)));
         let micros = Kind::Timestamp(Unit::Micros);
         assert_eq!(read("timestamp", &micros, "now()"), Some(Value::Int64(0)));
         let expression = "'2024-02-29 13:14:15.123456'::timestamp without time zone";
         assert_eq!(read("timestamp", &micros, expression), Some(Value::Int64(1_709_212_455_123_456)));
+        let infinity = "'infinity'::timestamp without time zone";
+        assert_eq!(read("timestamp", &micros, infinity), Some(Value::Int64(i64::MIN + 999_998)));
+        assert_eq!(read("timestamp", &Kind::Timestamp(Unit::Millis), infinity), None);
         assert_eq!(
             read("timestamptz", &Kind::ZonedTimestamp(6), "now()"),
             text("1970-01-01T00:00:00.000000Z")
         );
         assert_eq!(read("time", &Kind::Time(Unit::Micros), "CURRENT_TIME"), Some(Value::Int64(0)));
+        let midnight = "'24:00:00'::time without time zone";
+        assert_eq!(read("time", &Kind::Time(Unit::Micros), midnight), Some(Value::Int64(86_399_999_999)));
+        assert_eq!(read("time", &Kind::Time(Unit::Nanos), midnight), Some(Value::Int64(86_399_999_999_999)));
         assert_eq!(
             read("interval", &Kind::Interval(IntervalMode::Numeric), "'1 day'::interval"),
             Some(Value::Int64(86_400_000_000))
         );
         assert_eq!(read("numeric", &Kind::Numeric(NumericForm::Precise(1)), "1.25"), None);
         assert_eq!(read("citext", &Kind::Text, "'a'::citext"), None);
+        assert_eq!(read("name", &Kind::Text, "'a'::name"), None);
     }
 }

@@ -149,7 +149,6 @@ impl Kind {
             Self::Float64 => Value::Float64(numbers::float(&text)?),
             Self::Numeric(form) => numbers::numeric_text(form, &text)?,
             Self::Money(form) => form.cell(&text, origin != Origin::Log)?,
-            Self::Name if origin == Origin::Log => Value::Null,
             Self::Text
             | Self::Name
             | Self::CastText

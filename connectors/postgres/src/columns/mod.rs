@@ -110,6 +110,10 @@ impl ColumnPlan {
     /// # Errors
     /// When the type has no such text.
     pub fn decode_text(&self, text: Bytes) -> Result<Value> {
+        // Debezium finds no value in the log, rather than one that it cannot convert.
+        if matches!(self.kind, Kind::Name) {
+            return Ok(self.null());
+        }
         self.given(self.kind.text(text, Origin::Log).ok_or_else(|| self.malformed("text"))?)
     }
 
@@ -125,6 +129,14 @@ impl ColumnPlan {
     /// The cell for null: null, or what stands for it in a column that must not be null.
     pub fn null(&self) -> Value {
         self.null.clone()
+    }
+
+    /// The cell for a value that could not be converted: the default, or null.
+    ///
+    /// # Errors
+    /// When the column has no default and must not be null: then the row has no place in its schema.
+    pub fn unconverted(&self) -> Result<Value> {
+        self.given(if self.required { Value::Null } else { self.null.clone() })
     }
 
     /// The cell for a value that did not change and that the log therefore does not have
