@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use raccord_plugin::{ConnectorContext, Error, ExactlyOnceSupport, RawConfig, Result, SourceConnector};
 use tracing::{error, info};
 
+use crate::checks;
 use crate::config::TaskConfig;
 use crate::settings::{Settings, endpoint};
 use crate::wire::sql::SqlSession;
@@ -87,13 +88,15 @@ fn findings(config: &RawConfig) -> Vec<Finding> {
             found.push(finding(key, "A value is required"));
         }
     }
-    if let Some(prefix) = get("topic.prefix")
-        && !prefix.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-    {
-        let problem = format!(
-            "{prefix} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)"
-        );
-        found.push(finding("topic.prefix", problem));
+    for key in ["topic.prefix", "database.hostname"] {
+        if let Some(value) = get(key)
+            && !value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        {
+            let problem = format!(
+                "{value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)"
+            );
+            found.push(finding(key, problem));
+        }
     }
     if let Some(slot) = get("slot.name")
         && !(slot.len() <= 63
@@ -125,16 +128,21 @@ fn findings(config: &RawConfig) -> Vec<Finding> {
             found.push(finding(key, format!("{value} needs classes of the user's, which cannot run here")));
         }
     }
-    for (include, exclude) in [
-        ("table.include.list", "table.exclude.list"),
-        ("schema.include.list", "schema.exclude.list"),
-        ("column.include.list", "column.exclude.list"),
-        ("message.prefix.include.list", "message.prefix.exclude.list"),
+    for (include, exclude, named) in [
+        ("table.include.list", "table.exclude.list", "table.include.list"),
+        ("schema.include.list", "schema.exclude.list", "schema.include.list"),
+        ("column.include.list", "column.exclude.list", "column.include.list"),
+        (
+            "message.prefix.include.list",
+            "message.prefix.exclude.list",
+            "logical_decoding_message.prefix.include.list",
+        ),
     ] {
         if get(include).is_some() && get(exclude).is_some() {
-            found.push(finding(exclude, format!("\"{include}\" is already specified")));
+            found.push(finding(exclude, format!("\"{named}\" is already specified")));
         }
     }
+    found.extend(checks::problems(config).iter().map(|(key, problem)| finding(key, problem)));
     let channels = get("notification.enabled.channels").unwrap_or_default();
     if channels.split(',').any(|channel| channel.trim() == "sink")
         && get("notification.sink.topic.name").is_none()

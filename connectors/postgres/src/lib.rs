@@ -7,6 +7,7 @@
 mod anchor;
 mod captured;
 mod catalog;
+mod checks;
 mod classify;
 mod columns;
 mod config;
@@ -27,6 +28,7 @@ mod replication;
 mod reselect;
 mod settings;
 mod setup;
+mod shown;
 mod slot;
 mod slot_watch;
 mod snapshot;

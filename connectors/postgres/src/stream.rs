@@ -34,6 +34,7 @@ use crate::on_demand::{OnDemand, Output};
 use crate::pgoutput::{Message, Relation, decode};
 use crate::reselect::{Reselected, Reselector};
 use crate::settings::Settings;
+use crate::shown::Shown;
 use crate::slot_watch::SlotWatch;
 use crate::transactions::Transactions;
 use crate::wal_position::{Kind, WalPositionLocator};
@@ -62,6 +63,7 @@ pub struct Stream {
     /// Asks the catalog.
     sql: SqlSession,
     watch: SlotWatch,
+    shown: Shown,
     reselector: Reselector,
     types: TypeRegistry,
     /// Tables by oid; `None` for those that are not captured.
@@ -164,6 +166,7 @@ impl Stream {
             frames: Frames::default(),
             sql,
             watch,
+            shown: Shown::default(),
             reselector: Reselector::default(),
             types,
             relations: HashMap::new(),
@@ -547,6 +550,8 @@ impl Stream {
         else {
             return Ok(Reselected::new());
         };
+        let id = self.transaction.map(|transaction| transaction.id);
+        self.shown.wait(&self.sql.client, id).await.map_err(cause)?;
         self.reselector.select(&self.settings, table, wanted, new).await
     }
 
@@ -655,6 +660,8 @@ impl Stream {
             self.relations.insert(relation.id, None);
             return Ok(());
         }
+        let transaction = self.transaction.map(|transaction| transaction.id);
+        self.shown.wait(&self.sql.client, transaction).await.map_err(cause)?;
         if relation.columns.iter().any(|column| self.types.get(column.type_oid).is_none()) {
             self.types = TypeRegistry::read(&self.sql.client).await.map_err(cause)?;
         }
