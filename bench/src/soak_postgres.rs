@@ -194,9 +194,7 @@ pub fn run(binary: &Path, arguments: &SoakPostgresArguments) -> Result<()> {
     let worker = stage.worker.as_ref().context("started above")?;
     worker.put_connector("soak", &connector(proxy.port))?;
     let begin = Instant::now();
-    while postgres.run(DATABASE, "SELECT active FROM pg_replication_slots WHERE slot_name = 'soak'")?.trim()
-        != "t"
-    {
+    while !postgres.streams("soak")? {
         if begin.elapsed() > Duration::from_secs(60) {
             bail!("the connector does not stream\n{}", stage.trouble());
         }

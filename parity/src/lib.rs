@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod normalise;
 pub mod peers;
 pub mod process;
+pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod transforms;

@@ -13,11 +13,13 @@ use raccord_parity::cdc::{self, CdcRecording};
 use raccord_parity::compare::{Outcome, compare};
 use raccord_parity::exchange::Recording;
 use raccord_parity::normalise::RULES;
-use raccord_parity::peers::Peers;
+use raccord_parity::peers::{DEBEZIUM_VERSION, Peers};
+use raccord_parity::results;
 use raccord_parity::run::{recording_path, run_all};
 use raccord_parity::scenario::{Scenario, load, recorded_dir};
 use raccord_parity::transforms::{self, Mode};
 use raccord_parity::worker::WorkerKind;
+use serde_json::json;
 
 /// How long the real worker is waited for: as long as the scenario allows.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -84,6 +86,9 @@ struct CdcSuite {
     /// The folder with the programs of the PostgreSQL to use; by default the newest below /usr/lib/postgresql
     #[arg(long)]
     postgres: Option<PathBuf>,
+    /// Write the figures to a file of this folder
+    #[arg(long)]
+    results: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -252,7 +257,7 @@ fn cdc_suite(cdc_suite: &CdcSuite) -> Result<bool> {
         Some(BrokerChoice::Kafka) => BrokerKind::Kafka(Peers::find()?),
         _ => BrokerKind::Raccord(binary.clone()),
     };
-    let (mut compared, mut wrong) = (0, 0);
+    let (mut compared, mut wrong, mut differing) = (0, 0, Vec::new());
     let ours = WorkerKind::Raccord(binary);
     let known = |scenario: &cdc::CdcScenario| expected.get(&scenario.name).map(records);
     cdc::run::run_all(&scenarios, postgres, &broker, &ours, known, |scenario, outcome| {
@@ -271,9 +276,18 @@ fn cdc_suite(cdc_suite: &CdcSuite) -> Result<bool> {
         println!("{}: {} records, {} differences", scenario.name, records(expected), differences.len());
         compared += records(expected);
         wrong += differences.len();
+        if !differences.is_empty() {
+            differing.push(scenario.name.clone());
+        }
         Ok(())
     })?;
     println!("{} scenarios, {compared} records, {wrong} differences", scenarios.len());
+    let (date, version) = (results::date()?, cdc::postgres::version(postgres)?);
+    let figures = json!({
+        "date": date, "debezium": DEBEZIUM_VERSION, "postgres": version, "with_recordings": suite.recorded,
+        "scenarios": scenarios.len(), "records": compared, "differing": differing,
+    });
+    results::write(cdc_suite.results.as_deref(), &date, &format!("cdc-postgres-{version}"), &figures)?;
     Ok(wrong == 0)
 }
 

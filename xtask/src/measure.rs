@@ -4,6 +4,10 @@ use anyhow::Result;
 
 use crate::run::{Rest, command, root, step};
 
+const RACCORD: &str = "target/release/raccord";
+/// Where figures of comparisons are kept.
+const RESULTS: &str = "parity/results";
+
 fn release_build() -> Result<()> {
     let packages = ["build", "--release", "-p", "raccord", "-p", "raccord-bench", "-p", "raccord-parity"];
     step("release build", &mut command("cargo", &packages))
@@ -18,13 +22,17 @@ pub fn parity(rest: &Rest) -> Result<()> {
         parity.arg(root().join("target/release/raccord")).args(&rest.arguments);
         step(&format!("live parity: {what}"), &mut parity)?;
     }
-    let random = ["cdc-random", "--live", "--count", "100", "--binary", "target/release/raccord"];
-    step("live parity: random captured databases", &mut command("target/release/raccord-parity", &random))?;
-    let takeovers = ["cdc-takeover", "--live", "--binary", "target/release/raccord"];
-    step("takeovers of a captured database", &mut command("target/release/raccord-parity", &takeovers))?;
     for (what, arguments) in [
-        ("transforms", &["transforms", "--live"][..]),
-        ("random chains", &["chains", "--live", "--count", "2500", "--results", "parity/results"]),
+        (
+            "random captured databases",
+            &["cdc-random", "--live", "--count", "200", "--binary", RACCORD, "--results", RESULTS][..],
+        ),
+        (
+            "takeovers of a captured database",
+            &["cdc-takeover", "--live", "--count", "8", "--binary", RACCORD, "--results", RESULTS],
+        ),
+        ("transforms", &["transforms", "--live"]),
+        ("random chains", &["chains", "--live", "--count", "2500", "--results", RESULTS]),
     ] {
         step(&format!("live parity: {what}"), &mut command("target/release/raccord-parity", arguments))?;
     }

@@ -160,6 +160,18 @@ impl Postgres {
         bail!("a slot of {database} stays in use")
     }
 
+    /// Whether a stream of the slot has begun. A slot is active while it is made as well, before a snapshot.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn streams(&self, slot: &str) -> Result<bool> {
+        let select = format!(
+            "SELECT count(*) FROM pg_replication_slots JOIN pg_stat_replication ON pid = active_pid \
+             WHERE slot_name = '{slot}' AND state IN ('catchup', 'streaming')"
+        );
+        Ok(self.run("postgres", &select)?.trim() == "1")
+    }
+
     /// Runs statements in one session and gives what they print, rows in lines.
     ///
     /// # Errors
@@ -256,6 +268,19 @@ pub fn newest() -> Result<PathBuf> {
     }
     versions.sort();
     versions.pop().map(|(_, path)| path).context("no PostgreSQL below /usr/lib/postgresql: run `make setup`")
+}
+
+/// The version of the programs in that folder, or of the newest that are installed.
+///
+/// # Errors
+/// When they cannot be run.
+pub fn version(programs: Option<&Path>) -> Result<String> {
+    let programs = programs.map_or_else(newest, |programs| Ok(programs.to_owned()))?;
+    let output =
+        Command::new(programs.join("postgres")).arg("--version").output().context("cannot run postgres")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    number.map(str::to_owned).context("postgres does not tell its version")
 }
 
 #[allow(unsafe_code)]

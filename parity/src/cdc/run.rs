@@ -185,9 +185,12 @@ impl Side<'_> {
         Connector { rest: self.worker.rest, name: &self.scenario.name }
     }
 
+    fn slot(&self) -> String {
+        self.scenario.config.get("slot.name").cloned().flatten().unwrap_or_else(|| self.database())
+    }
+
     fn slot_is_active(&self) -> Result<Option<bool>> {
-        let slot =
-            self.scenario.config.get("slot.name").cloned().flatten().unwrap_or_else(|| self.database());
+        let slot = self.slot();
         let sql = format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'");
         Ok(match self.postgres.run("postgres", &sql)?.trim() {
             "t" => Some(true),
@@ -196,13 +199,12 @@ impl Side<'_> {
         })
     }
 
-    /// A slot is active from the moment at which its stream is started, after the snapshot.
     fn wait_until_streaming(&self) -> Result<()> {
         self.connector().wait("the connector streams", || {
             if let Some(trace) = self.connector().failure()? {
                 bail!("the task failed: {trace}");
             }
-            Ok(self.slot_is_active()? == Some(true))
+            self.postgres.streams(&self.slot())
         })
     }
 

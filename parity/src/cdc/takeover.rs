@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::connector::{Connector, LIMIT};
@@ -17,8 +18,9 @@ use super::postgres::Postgres;
 use super::truth::{Truth, Wrong};
 use crate::broker::{Broker, BrokerKind};
 use crate::kafka::Kafka;
-use crate::peers::Peers;
+use crate::peers::{DEBEZIUM_VERSION, Peers};
 use crate::process::Scratch;
+use crate::results;
 use crate::scenario::Names;
 use crate::worker::{Worker, WorkerKind};
 
@@ -40,6 +42,27 @@ pub struct TakeoverArguments {
     /// The raccord binary
     #[arg(long, default_value = "target/debug/raccord")]
     binary: PathBuf,
+    /// Write the figures to a file of this folder
+    #[arg(long)]
+    results: Option<PathBuf>,
+}
+
+/// What the seeds came to.
+#[derive(Default, Serialize)]
+struct Figures {
+    date: String,
+    debezium: &'static str,
+    postgres: String,
+    first_seed: u64,
+    seeds: u64,
+    takeovers: u64,
+    /// Seeds with takeovers during a snapshot.
+    snapshots: u64,
+    changes: usize,
+    /// Records that came more than once.
+    repeats: usize,
+    /// Seeds with a change that is lost or out of order.
+    wrong: Vec<u64>,
 }
 
 /// Runs the seeds; whether nothing was lost or out of order.
@@ -61,15 +84,32 @@ pub fn run(arguments: &TakeoverArguments) -> Result<bool> {
     let real = start(WorkerKind::Kafka(peers), "cdc-real")?;
     let ours = start(WorkerKind::Raccord(binary), "cdc-ours")?;
     let kafka = Kafka::new(&broker.bootstrap);
-    let mut sound = true;
+    let mut figures = Figures {
+        date: results::date()?,
+        debezium: DEBEZIUM_VERSION,
+        postgres: postgres.run("postgres", "SHOW server_version")?.trim().to_owned(),
+        first_seed: arguments.seed,
+        seeds: arguments.count,
+        ..Figures::default()
+    };
     for seed in arguments.seed..arguments.seed + arguments.count {
         let name = format!("takeover{seed}");
         let case = Takeovers { workers: [&real, &ours], postgres: &postgres, kafka: &kafka, name: &name };
         match case.run(seed, arguments.takeovers) {
-            Ok(summary) => println!("seed {seed}: {summary}"),
+            Ok(seen) => {
+                let during = if seen.with_snapshot { " and a snapshot" } else { "" };
+                println!(
+                    "seed {seed}: {} takeovers during {} changes{during}: none lost, in order, {} repeated",
+                    arguments.takeovers, seen.changes, seen.repeats
+                );
+                figures.takeovers += u64::from(arguments.takeovers);
+                figures.snapshots += u64::from(seen.with_snapshot);
+                figures.changes += seen.changes;
+                figures.repeats += seen.repeats;
+            }
             Err(error) => {
                 println!("seed {seed}: WRONG: {error:#}\nours: {}", ours.log_tail());
-                sound = false;
+                figures.wrong.push(seed);
             }
         }
         for worker in [&real, &ours] {
@@ -77,7 +117,15 @@ pub fn run(arguments: &TakeoverArguments) -> Result<bool> {
         }
         let _ = postgres.drop_slots(&name);
     }
-    Ok(sound)
+    results::write(arguments.results.as_deref(), &figures.date, "cdc-takeover", &figures)?;
+    Ok(figures.wrong.is_empty())
+}
+
+/// What a seed came to.
+struct Seen {
+    with_snapshot: bool,
+    changes: usize,
+    repeats: usize,
 }
 
 struct Takeovers<'a> {
@@ -88,7 +136,7 @@ struct Takeovers<'a> {
 }
 
 impl Takeovers<'_> {
-    fn run(&self, seed: u64, takeovers: u32) -> Result<String> {
+    fn run(&self, seed: u64, takeovers: u32) -> Result<Seen> {
         let mut random = StdRng::seed_from_u64(seed);
         let with_snapshot = seed.is_multiple_of(2);
         let psql = self.postgres.client();
@@ -157,10 +205,7 @@ impl Takeovers<'_> {
             };
             changes += truth.count(table);
         }
-        let during = if with_snapshot { " and a snapshot" } else { "" };
-        Ok(format!(
-            "{takeovers} takeovers during {changes} changes{during}: none lost, in order, {repeats} repeated"
-        ))
+        Ok(Seen { with_snapshot, changes, repeats })
     }
 
     fn connector(&self, at: usize) -> Connector<'_> {
@@ -193,7 +238,7 @@ impl Takeovers<'_> {
             if let Some(trace) = connector.failure()? {
                 bail!("the task failed: {trace}");
             }
-            self.slot_is_active()
+            self.postgres.streams(self.name)
         })
     }
 

@@ -10,12 +10,14 @@ pub mod settings;
 pub mod side;
 pub mod tables;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use fancy_regex::Regex;
+use serde::Serialize;
 use serde_json::Value;
 
 use self::case::{Case, PRELUDE, Step};
@@ -24,8 +26,9 @@ use super::marks::Ranks;
 use super::postgres::Postgres;
 use crate::broker::{Broker, BrokerKind};
 use crate::kafka::{Kafka, Raw};
-use crate::peers::Peers;
+use crate::peers::{DEBEZIUM_VERSION, Peers};
 use crate::process::Scratch;
+use crate::results;
 use crate::scenario::Names;
 use crate::worker::{Worker, WorkerKind};
 
@@ -34,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(60);
 /// The database that the others are copied from.
 const TEMPLATE: &str = "parity_template";
+
+/// The prefix of messages that both leave out.
+const WAKE: &str = "wake";
 
 /// What to run.
 #[derive(Clone, Debug, clap::Args)]
@@ -53,15 +59,34 @@ pub struct RandomArguments {
     /// Print the case of each seed
     #[arg(long)]
     show: bool,
+    /// The folder with the programs of the PostgreSQL to use; by default the newest below /usr/lib/postgresql
+    #[arg(long)]
+    postgres: Option<PathBuf>,
+    /// Write the figures to a file of this folder
+    #[arg(long)]
+    results: Option<PathBuf>,
 }
 
 /// What the seeds came to.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Totals {
+    date: String,
+    debezium: &'static str,
+    postgres: String,
+    first_seed: u64,
+    seeds: u64,
     records: usize,
+    /// Records that come from the log; the others are of snapshots.
     streamed: usize,
-    failed_tasks: usize,
     restarts: usize,
+    /// Seeds whose task failed alike on both sides.
+    failed_tasks: usize,
+    /// Seeds whose config both refused alike.
+    refused: usize,
+    seconds: u64,
+    /// How many seeds have a setting other than its default, by its key.
+    settings: BTreeMap<String, usize>,
+    /// The seeds with differences.
     differing: Vec<u64>,
 }
 
@@ -74,7 +99,10 @@ pub fn run(arguments: &RandomArguments) -> Result<bool> {
     let peers = Peers::find()?;
     let binary = arguments.binary.canonicalize().context("no binary: build it or name it with --binary")?;
     let scratch = Scratch::new()?;
-    let postgres = Postgres::start(scratch.path())?;
+    let postgres = match &arguments.postgres {
+        Some(programs) => Postgres::start_with(programs, scratch.path(), &[])?,
+        None => Postgres::start(scratch.path())?,
+    };
     postgres.fresh_database(TEMPLATE)?;
     postgres.run(TEMPLATE, PRELUDE)?;
     let start = |who: &str, kind: WorkerKind| -> Result<(Broker, Worker)> {
@@ -88,7 +116,14 @@ pub fn run(arguments: &RandomArguments) -> Result<bool> {
     let (real_broker, real) = start("real", WorkerKind::Kafka(peers))?;
     let (our_broker, ours) = start("ours", WorkerKind::Raccord(binary.clone()))?;
     let (real_kafka, our_kafka) = (Kafka::new(&real_broker.bootstrap), Kafka::new(&our_broker.bootstrap));
-    let mut totals = Totals::default();
+    let mut totals = Totals {
+        date: results::date()?,
+        debezium: DEBEZIUM_VERSION,
+        postgres: postgres.run("postgres", "SHOW server_version")?.trim().to_owned(),
+        first_seed: arguments.seed,
+        seeds: arguments.count,
+        ..Totals::default()
+    };
     let begin = Instant::now();
     for seed in arguments.seed..arguments.seed + arguments.count {
         let case = Case::random(seed);
@@ -103,6 +138,9 @@ pub fn run(arguments: &RandomArguments) -> Result<bool> {
         if arguments.show {
             println!("{}", serde_json::to_string_pretty(&case)?);
         }
+        for (key, _) in &case.settings {
+            *totals.settings.entry(key.clone()).or_default() += 1;
+        }
         let outcome = pair.run(&case, &mut totals);
         pair.clear();
         let differences =
@@ -114,19 +152,22 @@ pub fn run(arguments: &RandomArguments) -> Result<bool> {
             totals.differing.push(seed);
         }
     }
+    totals.seconds = begin.elapsed().as_secs();
     println!(
-        "seeds {} to {}: {} records ({} from the log), {} restarts, {} seeds whose task failed alike, {:.0} s, {} seeds \
-         with differences {:?}",
+        "seeds {} to {}: {} records ({} from the log), {} restarts, {} seeds whose task failed alike, {} refused alike, \
+         {} s, {} seeds with differences {:?}",
         arguments.seed,
         arguments.seed + arguments.count - 1,
         totals.records,
         totals.streamed,
         totals.restarts,
         totals.failed_tasks,
-        begin.elapsed().as_secs_f64(),
+        totals.refused,
+        totals.seconds,
         totals.differing.len(),
         totals.differing
     );
+    results::write(arguments.results.as_deref(), &totals.date, "cdc-random", &totals)?;
     Ok(totals.differing.is_empty())
 }
 
@@ -148,8 +189,13 @@ impl Pair<'_> {
         self.postgres.database_from(self.name, TEMPLATE)?;
         self.postgres.client().run_script(self.name, &(case.before.join(";\n") + ";\n"))?;
         let streams = !case.settings.iter().any(|(_, value)| value == "initial_only");
-        for side in self.sides() {
-            side.create(case)?;
+        let answers = [self.real.create(case)?, self.ours.create(case)?];
+        if answers[0] != answers[1] {
+            bail!("the config:\n    real {}\n    ours {}", answers[0], answers[1]);
+        }
+        if !answers[0].starts_with("20") {
+            totals.refused += 1;
+            return Ok(Vec::new());
         }
         let mut both = true;
         for side in self.sides() {
@@ -175,6 +221,10 @@ impl Pair<'_> {
                     for side in self.sides() {
                         both &= side.wait_until_streaming()?;
                     }
+                    // Both look for their position until a transaction commits, and drop messages outside of
+                    // transactions meanwhile.
+                    let wake = format!("SELECT pg_logical_emit_message(true, '{WAKE}', 'x')");
+                    self.postgres.run(self.name, &wake)?;
                 }
             }
         }
@@ -233,10 +283,10 @@ impl Pair<'_> {
         let mut found = Vec::new();
         let (real_failure, our_failure) =
             (self.real.connector().failure()?, self.ours.connector().failure()?);
-        let first = |trace: &Option<String>| {
-            trace.as_deref().map(|trace| trace.lines().next().unwrap_or_default().to_owned())
+        let first = |side: &Side<'_>, trace: &Option<String>| {
+            trace.as_deref().map(|trace| side.neutral(trace.lines().next().unwrap_or_default()))
         };
-        if first(&real_failure) != first(&our_failure) {
+        if first(&self.real, &real_failure) != first(&self.ours, &our_failure) {
             found.push(format!("tasks:\n    real {real_failure:?}\n    ours {our_failure:?}"));
         }
         totals.failed_tasks += usize::from(real_failure.is_some() && our_failure.is_some());
@@ -295,16 +345,17 @@ impl Pair<'_> {
     }
 }
 
-/// An offset of a snapshot says where and when that was; only its form is the same.
+/// An offset of a snapshot says where and when that was; only its form is the same. The time at a message outside of
+/// transactions is that of the transaction before, or of the connector's start.
 fn shown_offset(offset: &Value) -> Value {
-    match offset {
-        Value::Object(map) if map.contains_key("snapshot") || !map.contains_key("lsn_proc") => map
-            .iter()
-            .map(|(key, value)| (key.clone(), if value.is_number() { Value::Null } else { value.clone() }))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        other => other.clone(),
-    }
+    let Value::Object(map) = offset else { return offset.clone() };
+    let of_snapshot = map.contains_key("snapshot") || !map.contains_key("lsn_proc");
+    let of_message = map.get("messageType").is_some_and(|kind| kind == "MESSAGE");
+    let shown = |(key, value): (&String, &Value)| {
+        let hidden = (of_snapshot && value.is_number()) || (of_message && key == "ts_usec");
+        (key.clone(), if hidden { Value::Null } else { value.clone() })
+    };
+    map.iter().map(shown).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// Ranks of what belongs to the snapshot.

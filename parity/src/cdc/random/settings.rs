@@ -110,7 +110,9 @@ fn tables_and_columns(rng: &mut StdRng, tables: &[Table], settings: &mut Setting
     {
         let count = rng.random_range(1..3);
         let columns: Vec<&str> = table.columns.iter().map(|column| &*column.name).choose_multiple(rng, count);
-        put("message.key.columns", format!("{}:{}", table.pattern(), columns.join(",")));
+        let value = format!("{}:{}", table.pattern(), columns.join(","));
+        // Spaces are refused.
+        put("message.key.columns", if rng.random_bool(0.9) { value.replace(' ', ".") } else { value });
     }
     if rng.random_bool(0.1)
         && let Some(table) = tables.choose(rng)

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+use super::WAKE;
 use super::case::Case;
 use crate::cdc::connector::Connector;
 use crate::cdc::postgres::Postgres;
@@ -34,8 +35,13 @@ impl Side<'_> {
         format!("{}_{}", self.who, self.name)
     }
 
-    /// Creates the connector.
-    pub fn create(&self, case: &Case) -> Result<()> {
+    /// A text without the name of the side's slot and publication.
+    pub fn neutral(&self, text: &str) -> String {
+        text.replace(&self.slot(), "<slot>")
+    }
+
+    /// Creates the connector; gives the answer if it is refused, else only its status.
+    pub fn create(&self, case: &Case) -> Result<String> {
         let mut config: IndexMap<&str, String> = IndexMap::from([
             ("connector.class", "io.debezium.connector.postgresql.PostgresConnector".to_owned()),
             ("tasks.max", "1".to_owned()),
@@ -49,10 +55,14 @@ impl Side<'_> {
             ("slot.name", self.slot()),
             ("publication.name", self.slot()),
             ("poll.interval.ms", "20".to_owned()),
+            ("message.prefix.exclude.list", WAKE.to_owned()),
             ("header.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
         ]);
         config.extend(case.settings.iter().map(|(key, value)| (&**key, value.clone())));
-        self.connector().ask("PUT", "/config", Some(&json!(config))).map(drop)
+        match self.connector().request("PUT", "/config", Some(&json!(config)))? {
+            (status @ 200..300, _) => Ok(status.to_string()),
+            (status, body) => Ok(format!("{status} {}", self.neutral(&body))),
+        }
     }
 
     /// Whether the slot is in use; `None` when there is none.
@@ -69,7 +79,7 @@ impl Side<'_> {
     pub fn wait_until_streaming(&self) -> Result<bool> {
         let mut streams = false;
         self.connector().wait("streaming", || {
-            streams = self.slot_is_active()? == Some(true);
+            streams = self.postgres.streams(&self.slot())?;
             Ok(streams || self.connector().failure()?.is_some())
         })?;
         Ok(streams)

@@ -9,12 +9,10 @@ mod smaller;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -22,6 +20,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Oracle, answer, differs};
 use crate::peers::{DEBEZIUM_VERSION, KAFKA_VERSION};
+use crate::results;
 
 /// What a run found.
 #[derive(Default, Serialize)]
@@ -49,11 +48,11 @@ struct Figures {
 /// # Errors
 /// When the oracle cannot be asked, or the file not be written.
 #[allow(clippy::print_stdout)] // A command-line program's report.
-pub fn run(first_seed: u64, count: u64, results: Option<&Path>) -> Result<bool> {
+pub fn run(first_seed: u64, count: u64, folder: Option<&Path>) -> Result<bool> {
     let mut oracle = Oracle::start()?;
     let (kafka, debezium) = (KAFKA_VERSION, DEBEZIUM_VERSION);
     let mut figures =
-        Figures { date: date()?, kafka, debezium, first_seed, chains: count, ..Figures::default() };
+        Figures { date: results::date()?, kafka, debezium, first_seed, chains: count, ..Figures::default() };
     for seed in first_seed..first_seed + count {
         let request = request(seed);
         let expect = oracle.ask(&request)?;
@@ -79,12 +78,7 @@ pub fn run(first_seed: u64, count: u64, results: Option<&Path>) -> Result<bool> 
         figures.records_refused,
         figures.differences.len()
     );
-    if let Some(folder) = results {
-        let file = folder.join(format!("{}-chains.json", figures.date));
-        fs::create_dir_all(folder)?;
-        fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n")
-            .with_context(|| file.display().to_string())?;
-    }
+    results::write(folder, &figures.date, "chains", &figures)?;
     Ok(figures.differences.is_empty())
 }
 
@@ -101,12 +95,6 @@ impl Figures {
             *self.classes.entry(class.to_owned()).or_default() += 1;
         }
     }
-}
-
-/// Day and time as in the names of other results, such as `2026-11-24-0514`.
-fn date() -> Result<String> {
-    let output = Command::new("date").args(["-u", "+%Y-%m-%d-%H%M"]).output().context("cannot run date")?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// How ours differs; a panic of ours differs from everything.
