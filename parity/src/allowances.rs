@@ -43,6 +43,16 @@ pub const ALLOWANCES: &[Allowance] = &[
     },
     Allowance {
         kind: Kind::OnPurpose,
+        what: "a version that a plugin does not have is told as at the first time",
+        covers: |_, exchange| {
+            let stumbles = "VersionedPluginLoadingException.availableVersions()\" is null";
+            exchange.body.as_ref().is_some_and(|body| {
+                body["message"].as_str().is_some_and(|message| message.contains(stumbles))
+            })
+        },
+    },
+    Allowance {
+        kind: Kind::OnPurpose,
         what: "an abstract class is no plugin",
         covers: |_, exchange| {
             exchange.body.as_ref().is_some_and(|body| body["message"] == "Instantiation error")
