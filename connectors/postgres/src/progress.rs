@@ -160,9 +160,12 @@ impl Progress {
     }
 
     /// It failed, perhaps while it read a table.
-    pub fn aborted(&self, table: Option<usize>, outlet: &mut Outlet<'_>) {
+    pub fn aborted(&mut self, table: Option<usize>, outlet: &mut Outlet<'_>) {
         self.metrics.set_snapshot_phase(SnapshotPhase::Aborted);
-        if let Some(id) = table.and_then(|table| self.read.get(table)) {
+        if let Some((table, id)) = table.and_then(|table| Some((table, self.read.get(table)?))) {
+            if !std::mem::replace(&mut self.tables[table].began, true) {
+                outlet.tell(&self.settings, &Notification::table_in_progress(id, &self.read), None);
+            }
             outlet.tell(&self.settings, &Notification::table_scan_failed(id), None);
         }
         outlet.tell(&self.settings, &Notification::initial_snapshot("ABORTED"), None);

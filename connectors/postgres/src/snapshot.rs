@@ -43,7 +43,7 @@ use crate::progress::{Outlet, Progress};
 use crate::settings::Settings;
 use crate::setup::{identifier, initial_statements, qualified};
 use crate::wire::session::silent;
-use crate::wire::sql::SqlSession;
+use crate::wire::sql::{SqlSession, sql_error};
 use crate::wire::{Lsn, Purpose, Session, WireError};
 
 /// Chunks of rows that a reader may be ahead.
@@ -484,13 +484,15 @@ impl TableRead {
             None => qualified(id),
         };
         // An override may leave columns out.
-        let described = match from.starts_with('(') {
-            true => {
-                let statement = format!("SELECT * FROM {from}");
-                let prepared = sql.client.prepare(&statement).await;
-                let prepared = prepared.map_err(|error| cause(crate::wire::sql::sql_error(error)))?;
-                Some(prepared.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>())
-            }
+        let described = match statement.is_some() {
+            true => match sql.client.prepare(&format!("SELECT * FROM {from}")).await.map_err(sql_error) {
+                Ok(prepared) => {
+                    Some(prepared.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>())
+                }
+                // Its reader meets that again, and then it is told which table it was.
+                Err(WireError::Server(_)) => None,
+                Err(error) => return Err(cause(error)),
+            },
             false => None,
         };
         let there =
@@ -498,7 +500,7 @@ impl TableRead {
         let (places, selected) = selection(&table, there);
         // The rows of a statement of a user have no place in the table.
         let whole = [String::new()];
-        let conditions = if described.is_none() { conditions } else { &whole };
+        let conditions = if statement.is_none() { conditions } else { &whole };
         let copy = |condition: &String| {
             let select = format!("SELECT {} FROM {from}{condition}", selected.join(", "));
             let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");

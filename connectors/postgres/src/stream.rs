@@ -20,7 +20,7 @@ use bytes::Bytes;
 use raccord_cdc::{Operation, SnapshotMarker, TableId, TransactionRecords};
 use raccord_data::{Text, Value};
 use raccord_plugin::{Error, Result, SourceBatch, TopicReaders};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::captured::CapturedTable;
 use crate::catalog::{CatalogTable, TypeRegistry, read_table, schema_of};
@@ -333,9 +333,6 @@ impl Stream {
     async fn work(&mut self, positions: &mut Positions, batch: &mut SourceBatch) -> Result<()> {
         let Self { emitter, state, on_demand, .. } = self;
         let over = on_demand.work(&mut Output { emitter, state, positions, batch }).await?;
-        for event in self.on_demand.take_events() {
-            debug!(?event, "incremental snapshot");
-        }
         match &mut self.heartbeat {
             Some(heartbeat) if over => heartbeat.beat(positions.ticket(&self.state), batch),
             _ => Ok(()),

@@ -80,6 +80,7 @@ async fn against_a_real_server() {
     chunks_cover_a_table(&server).await;
     columns_that_may_be_null_order_chunks(&server).await;
     a_restart_behind_any_record_goes_on(&server).await;
+    a_restart_behind_a_notification_loses_nothing(&server).await;
     readers_end_up_with_the_table(&server, false).await;
     readers_end_up_with_the_table(&server, true).await;
     streaming_waits_for_a_blocking_snapshot(&server).await;
@@ -172,6 +173,56 @@ async fn a_restart_behind_any_record_goes_on(server: &Server) {
         let last = rows.last().cloned().unwrap_or_default();
         let again = read_rows(&until(&mut driven, |record| line(record) == last).await);
         assert_eq!(again, rows[place + 1..], "behind {}", rows[place]);
+        driven.close().await;
+    }
+}
+
+/// What a notification says, if a record is one of an incremental snapshot.
+fn told(record: &Record) -> Option<&str> {
+    let Value::Struct(value) = &record.value else { return None };
+    let text = |field: &str| match value.get(field) {
+        Some(Value::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    (text("aggregate_type") == Some("Incremental Snapshot") && text("id") == Some("s1"))
+        .then(|| text("type"))?
+}
+
+async fn a_restart_behind_a_notification_loses_nothing(server: &Server) {
+    database(
+        server,
+        "told",
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 4)",
+    );
+    let mut config = config(server, "told");
+    config.insert("notification.enabled.channels", Some("sink".to_owned()));
+    config.insert("notification.sink.topic.name", Some("told".to_owned()));
+    let offsets: Arc<Offsets> = Arc::default();
+    let mut driven = streaming(server, &config, offsets.clone()).await;
+    execute(server, "told", "s1", r#"{"data-collections":["public.t"]}"#);
+    let mut records = Vec::new();
+    while !records.iter().any(|record| told(record) == Some("COMPLETED")) {
+        records.extend(driven.poll().await.expect("nothing fails"));
+    }
+    let all = ["STARTED", "IN_PROGRESS", "IN_PROGRESS", "TABLE_SCAN_COMPLETED", "COMPLETED"];
+    assert_eq!(records.iter().filter_map(told).collect::<Vec<_>>(), all);
+    let stored: Vec<_> = records.iter().map(|record| driven.task.offset(record.position).offset).collect();
+    driven.close().await;
+    // The rows of windows have other names each time.
+    let lines = |records: &[Record]| {
+        let lines =
+            records.iter().map(line).filter(|line| line.starts_with("r ") || line.starts_with("c s1 "));
+        lines.collect::<Vec<_>>()
+    };
+    for (place, record) in records.iter().enumerate().filter(|(_, record)| told(record).is_some()) {
+        let expect = lines(&records[place..]);
+        *offsets.0.lock().expect("no test has failed") = stored[place].clone();
+        let mut driven = Driven::open(&config, offsets.clone()).await;
+        let mut again = Vec::new();
+        while lines(&again).len() < expect.len() {
+            again.extend(driven.poll().await.expect("nothing fails"));
+        }
+        assert_eq!(lines(&again), expect, "behind {:?}", told(record));
         driven.close().await;
     }
 }

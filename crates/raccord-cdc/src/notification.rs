@@ -10,7 +10,7 @@ use raccord_data::{Position, Record, Schema, Struct, Text, Type, Value, java_ord
 use tracing::info;
 use uuid::Uuid;
 
-use crate::TableId;
+use crate::{SnapshotEvent, SnapshotEventKind, TableId};
 
 /// About how many bytes a notification has, for the bound of a batch.
 const RECORD_BYTES: usize = 512;
@@ -69,6 +69,40 @@ impl Notification {
             ],
             ..Self::initial_snapshot("TABLE_SCAN_COMPLETED")
         }
+    }
+
+    /// What has happened to an incremental snapshot.
+    pub fn incremental_snapshot(SnapshotEvent { kind, tables, correlation_id }: SnapshotEvent) -> Self {
+        let tables = ("data_collections", tables.join(","));
+        let (kind, additional) = match kind {
+            SnapshotEventKind::Started => ("STARTED", vec![tables]),
+            SnapshotEventKind::InProgress { table, maximum_key, last_key } => (
+                "IN_PROGRESS",
+                vec![
+                    ("current_collection_in_progress", table),
+                    ("maximum_key", maximum_key.join(",")),
+                    // The last two fall together, here and below, as those of initial snapshots do.
+                    ("last_processed_key", last_key.join(",")),
+                    tables,
+                ],
+            ),
+            SnapshotEventKind::TableScanCompleted { table, rows, status } => (
+                "TABLE_SCAN_COMPLETED",
+                vec![
+                    ("scanned_collection", table),
+                    ("total_rows_scanned", rows.to_string()),
+                    ("status", status.as_str().to_owned()),
+                    tables,
+                ],
+            ),
+            SnapshotEventKind::Completed => ("COMPLETED", Vec::new()),
+            SnapshotEventKind::Aborted { stopped } => {
+                ("ABORTED", vec![("data_collections", stopped.join(","))])
+            }
+            SnapshotEventKind::Paused => ("PAUSED", vec![tables]),
+            SnapshotEventKind::Resumed => ("RESUMED", vec![tables]),
+        };
+        Self { id: correlation_id, aggregate_type: "Incremental Snapshot", kind, additional }
     }
 
     /// The details with the connector's name, in the order of the Java map that Debezium makes of them: one with room
@@ -218,6 +252,50 @@ mod tests {
         assert_eq!(
             shown("1-2", &started, &started.entries("lab"), 5),
             "{id='1-2', aggregateType='Initial Snapshot', type='STARTED', additionalData={connector_name=lab}, timestamp=5}"
+        );
+    }
+
+    #[test]
+    fn incremental_snapshots_are_told_in_debeziums_words() {
+        let check = |kind, type_name: &str, details: &str| {
+            let tables = vec!["public.a".to_owned(), "public.b".to_owned()];
+            let event = SnapshotEvent { kind, tables, correlation_id: Some("s1".to_owned()) };
+            let notification = Notification::incremental_snapshot(event);
+            assert_eq!(
+                shown("s1", &notification, &notification.entries("lab"), 5),
+                format!(
+                    "{{id='s1', aggregateType='Incremental Snapshot', type='{type_name}', additionalData={{{details}}}, timestamp=5}}"
+                )
+            );
+            assert_eq!(notification.id.as_deref(), Some("s1"));
+        };
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let (table, status) = ("public.a".to_owned(), crate::ScanStatus::SqlException);
+        let tables = "connector_name=lab, data_collections=public.a,public.b";
+        check(SnapshotEventKind::Started, "STARTED", tables);
+        check(SnapshotEventKind::Paused, "PAUSED", tables);
+        check(SnapshotEventKind::Resumed, "RESUMED", tables);
+        check(SnapshotEventKind::Completed, "COMPLETED", "connector_name=lab");
+        check(
+            SnapshotEventKind::InProgress {
+                table: table.clone(),
+                maximum_key: texts(&["9", "z"]),
+                last_key: texts(&["1", "<null>"]),
+            },
+            "IN_PROGRESS",
+            "current_collection_in_progress=public.a, connector_name=lab, maximum_key=9,z, last_processed_key=1,<null>, \
+             data_collections=public.a,public.b",
+        );
+        check(
+            SnapshotEventKind::TableScanCompleted { table, rows: 7, status },
+            "TABLE_SCAN_COMPLETED",
+            "scanned_collection=public.a, connector_name=lab, total_rows_scanned=7, status=SQL_EXCEPTION, \
+             data_collections=public.a,public.b",
+        );
+        check(
+            SnapshotEventKind::Aborted { stopped: texts(&["public.b"]) },
+            "ABORTED",
+            "connector_name=lab, data_collections=public.b",
         );
     }
 

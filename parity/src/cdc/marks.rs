@@ -66,6 +66,10 @@ static TRIPLES: LazyLock<Regex> = LazyLock::new(|| {
 static UUIDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(r#"("id":")[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}("[,}]|-open"|-close")"#)
 });
+/// Entries of notifications that share a bucket of a Java map, which is filled from one whose order changes with the JVM.
+static BUCKETS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"("data_collections":"[^"]*"),("(?:status|last_processed_key)":"(?:[^"\\]|\\.)*")"#)
+});
 static WINDOWS: LazyLock<Regex> = LazyLock::new(|| regex(r#"(WindowTimestamp\\?": \\?")[0-9TZ:.-]+"#));
 
 impl Ranks {
@@ -100,6 +104,7 @@ impl Ranks {
         }
         let text = TIMES.replace_all(&text, "$1<time>").into_owned();
         let text = WINDOWS.replace_all(&text, "$1<time>");
+        let text = BUCKETS.replace_all(&text, "$2,$1");
         UUIDS.replace_all(&text, "$1<uuid>$2").into_owned()
     }
 
@@ -142,6 +147,11 @@ mod tests {
         assert_eq!(
             ranks.mark(watermark),
             r#"{"id":"<uuid>-open","data":"{\"openWindowTimestamp\": \"<time>\"}"}"#
+        );
+        let told = r#"{"data_collections":"a,b","status":"EMPTY","x":{"data_collections":"c","last_processed_key":"\"k"}}"#;
+        assert_eq!(
+            ranks.mark(told),
+            r#"{"status":"EMPTY","data_collections":"a,b","x":{"last_processed_key":"\"k","data_collections":"c"}}"#
         );
         let wrong = r#"{"ts_ms":5,"ts_us":6001,"ts_ns":6001000}"#;
         assert!(ranks.mark(wrong).starts_with("TIMES DISAGREE"));

@@ -168,7 +168,7 @@ impl ChunkReader {
         if let Some(Request { request, signal }) = request {
             let tables = expand(&request.tables, &self.known_tables().await?).map_err(Error::record)?;
             let begins = context.add(&tables, &request, signal.id.as_deref());
-            if !begins || !context.is_running() {
+            if !begins {
                 return Ok((None, None));
             }
             events.push(context.event(SnapshotEventKind::Started));
@@ -250,6 +250,7 @@ impl ChunkReader {
         }
         if let Some(current) = current.filter(|current| tables.contains(current)) {
             stopped.push(current);
+            context.forget_rows_scanned();
             next_table(context, events);
         }
         events.push(context.event(SnapshotEventKind::Aborted { stopped }));
@@ -420,6 +421,9 @@ fn completed(context: &mut Context, table: &TableId, status: ScanStatus, events:
         rows,
         status,
     }));
+    if status == ScanStatus::Succeeded {
+        context.forget_rows_scanned();
+    }
     next_table(context, events);
 }
 

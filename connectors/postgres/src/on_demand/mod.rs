@@ -26,10 +26,11 @@ use std::sync::Arc;
 
 use raccord_cdc::incremental::{Context, Window};
 use raccord_cdc::{
-    Signal, SignalRecord, SnapshotEvent, SnapshotEventKind, SnapshotMarker, SnapshotRequest, TableId,
+    Notification, Signal, SignalRecord, SnapshotEvent, SnapshotEventKind, SnapshotMarker, SnapshotRequest,
+    TableId,
 };
 use raccord_data::{Record, Value};
-use raccord_plugin::{Error, Result, SourceBatch, TopicReaders};
+use raccord_plugin::{Error, ErrorKind, Result, SourceBatch, TopicReaders};
 use tokio::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -41,6 +42,7 @@ use crate::columns::ColumnSettings;
 use crate::emit::{Change, Emitter, now};
 use crate::metrics::Metrics;
 use crate::offset::{OffsetState, Positions, SnapshotKind, SnapshotState};
+use crate::progress::Outlet;
 use crate::settings::Settings;
 use crate::setup;
 use crate::snapshot::Snapshot;
@@ -82,7 +84,6 @@ pub struct OnDemand {
     channels: Option<Channels>,
     incremental: Incremental,
     blocking: Blocking,
-    events: Vec<SnapshotEvent>,
 }
 
 /// Incremental snapshots.
@@ -155,7 +156,6 @@ impl OnDemand {
                 start: start.clone(),
             },
             blocking: Blocking::None,
-            events: Vec::new(),
         };
         start.incremental = on_demand.incremental.context.progress();
         if on_demand.incremental.context.is_running() && is_configured {
@@ -207,8 +207,11 @@ impl OnDemand {
                 .await
                 .unwrap_or_else(|error| Err(Error::fatal("reading a chunk broke off").caused_by(error)));
             self.incremental.reading = None;
-            self.events.extend(self.incremental.take(read?));
+            let events = self.incremental.take(read?);
             out.state.incremental = self.incremental.context.progress();
+            for event in events {
+                self.tell(Notification::incremental_snapshot(event), out);
+            }
             return Ok(false);
         }
         match &mut self.blocking {
@@ -227,14 +230,23 @@ impl OnDemand {
                 let started = starting
                     .await
                     .unwrap_or_else(|error| Err(Error::fatal("starting broke off").caused_by(error)));
-                self.blocking = match started {
-                    Ok(snapshot) => Blocking::Running(Box::new(snapshot)),
+                self.blocking = Blocking::None;
+                match started {
+                    Ok(snapshot) => {
+                        self.tell(Notification::initial_snapshot("STARTED"), out);
+                        self.blocking = Blocking::Running(Box::new(snapshot));
+                        return Ok(false);
+                    }
                     Err(error) => {
                         warn!(trace = error.trace(), "Error while executing requested blocking snapshot.");
-                        Blocking::None
+                        // A request that cannot be read begins nothing.
+                        if error.kind() != ErrorKind::Record {
+                            self.tell(Notification::initial_snapshot("STARTED"), out);
+                            self.tell(Notification::initial_snapshot("ABORTED"), out);
+                        }
+                        return Ok(true);
                     }
-                };
-                return Ok(matches!(self.blocking, Blocking::None));
+                }
             }
             Blocking::Running(snapshot) => {
                 let over = match snapshot.poll(out.positions, out.batch).await {
@@ -347,12 +359,14 @@ impl OnDemand {
             Signal::Stop(tables) => incremental.context.request_stop(tables),
             Signal::Pause => {
                 if incremental.context.set_paused(true) {
-                    self.events.push(incremental.context.event(SnapshotEventKind::Paused));
+                    let event = incremental.context.event(SnapshotEventKind::Paused);
+                    self.tell(Notification::incremental_snapshot(event), out);
                 }
             }
             Signal::Resume => {
                 if incremental.context.set_paused(false) {
-                    self.events.push(incremental.context.event(SnapshotEventKind::Resumed));
+                    let event = incremental.context.event(SnapshotEventKind::Resumed);
+                    self.tell(Notification::incremental_snapshot(event), out);
                     self.read(None);
                 }
             }
@@ -432,9 +446,12 @@ impl OnDemand {
         self.incremental.ask_at = self.incremental.read_only.map(|_| Instant::now() + ASK_PAUSE);
     }
 
-    /// What has happened since the last call.
-    pub fn take_events(&mut self) -> Vec<SnapshotEvent> {
-        std::mem::take(&mut self.events)
+    /// Tells what has happened. In front of the record of the signal at hand the position before is stored with it: a
+    /// restart meets the signal again, and its record.
+    fn tell(&self, notification: Notification, out: &mut Output<'_>) {
+        let state = (!self.acted).then_some(&*out.state);
+        let mut outlet = Outlet { positions: &mut *out.positions, batch: &mut *out.batch };
+        outlet.tell(&self.settings, &notification, state);
     }
 }
 

@@ -201,7 +201,6 @@ impl Context {
     /// Goes on to the next table; says whether that was the last one.
     pub fn next_table(&mut self) -> bool {
         (self.chunk_end, self.last_sent, self.maximum) = (None, None, None);
-        self.rows_scanned = 0;
         self.collections.pop_front();
         self.shown = None;
         !self.is_running()
@@ -299,9 +298,14 @@ impl Context {
         self.chunk_end.clone_from(&self.last_sent);
     }
 
-    /// How many rows of the table were read.
+    /// How many rows were read of the table, and of those before it whose reading the database refused.
     pub fn rows_scanned(&self) -> u64 {
         self.rows_scanned
+    }
+
+    /// Counts the rows of the next table by themselves.
+    pub fn forget_rows_scanned(&mut self) {
+        self.rows_scanned = 0;
     }
 
     /// Notes that the row with this key is written.

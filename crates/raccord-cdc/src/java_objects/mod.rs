@@ -11,7 +11,7 @@ mod write;
 use std::fmt;
 
 use num_bigint::BigInt;
-use raccord_data::calendar;
+use raccord_data::{Decimal, calendar, java_text};
 
 /// An element of the array.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +104,7 @@ pub fn from_hex(text: &str) -> Result<Option<Vec<JavaObject>>, JavaObjectError> 
 }
 
 impl fmt::Display for JavaObject {
-    /// About as `toString` in Java, in UTC.
+    /// As `toString` in Java, in UTC; bytes, of which Java shows the identity, as their number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("<null>"),
@@ -113,11 +113,11 @@ impl fmt::Display for JavaObject {
             Self::Short(number) => write!(f, "{number}"),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Long(number) => write!(f, "{number}"),
-            Self::Float(number) => write!(f, "{number:?}"),
-            Self::Double(number) => write!(f, "{number:?}"),
+            Self::Float(number) => f.write_str(&ascii(|out| java_text::append_f32(*number, out))),
+            Self::Double(number) => f.write_str(&ascii(|out| java_text::append_f64(*number, out))),
             Self::String(text) => f.write_str(text),
             Self::BigInteger(number) => write!(f, "{number}"),
-            Self::Decimal { unscaled, scale } => f.write_str(&decimal_text(unscaled, *scale)),
+            Self::Decimal { unscaled, scale } => write!(f, "{}", Decimal::new(unscaled.clone(), *scale)),
             Self::Timestamp { seconds, nanos } => {
                 let (date, time) =
                     (date_text(seconds.div_euclid(86_400)), time_text(seconds.rem_euclid(86_400)));
@@ -132,6 +132,12 @@ impl fmt::Display for JavaObject {
             Self::PgObject { value, .. } => f.write_str(value.as_deref().unwrap_or("<null>")),
         }
     }
+}
+
+fn ascii(append: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut text = Vec::new();
+    append(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A decimal number in plain digits, for any scale.
