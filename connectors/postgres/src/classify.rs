@@ -13,7 +13,7 @@ const SQL_EXCEPTION: &str = "org.postgresql.util.PSQLException";
 /// Connect's exception.
 pub const CONNECT_EXCEPTION: &str = "org.apache.kafka.connect.errors.ConnectException";
 /// Debezium's own exception.
-const DEBEZIUM_EXCEPTION: &str = "io.debezium.DebeziumException";
+pub const DEBEZIUM_EXCEPTION: &str = "io.debezium.DebeziumException";
 
 /// What SQLSTATEs (or classes of them) mean for an operator; the first entry that fits counts.
 const REMEDIES: &[(&str, &str)] = &[
@@ -60,11 +60,16 @@ fn remedy(code: &str) -> Option<&'static str> {
 pub fn cause(error: WireError) -> Error {
     let class = match &error {
         WireError::Io(_) => "java.io.IOException",
-        WireError::Server(_) | WireError::NoTls | WireError::Tls(_) | WireError::Protocol(_) => SQL_EXCEPTION,
+        WireError::Server(_)
+        | WireError::NoTls
+        | WireError::NoPassword
+        | WireError::Tls(_)
+        | WireError::Protocol(_) => SQL_EXCEPTION,
         WireError::FlushTimeout(_) => CONNECT_EXCEPTION,
     };
     let hint = match &error {
         WireError::Server(server) => remedy(&server.code),
+        WireError::NoPassword => Some("set database.password"),
         WireError::NoTls => Some("set database.sslmode=prefer or disable, or ssl=on in postgresql.conf"),
         WireError::Tls(_) => {
             Some("check database.sslmode, database.sslrootcert, database.sslcert and database.sslkey")
@@ -96,6 +101,21 @@ pub fn cannot_start(message: &str, error: WireError) -> Error {
     with_cause(Error::fatal(message).class(DEBEZIUM_EXCEPTION), cause(error))
 }
 
+/// What a failure of a snapshot or of streaming is called when the task begins again, and when it does not.
+const RESTARTED: &str =
+    "An exception occurred in the change event producer. This connector will be restarted.";
+const STOPPED: &str = "An exception occurred in the change event producer. This connector will be stopped.";
+
+/// Whether `errors.max.retries` counts a failure. Those of starting are tried again as often as it takes.
+pub fn is_counted(error: &Error) -> bool {
+    error.message() == RESTARTED
+}
+
+/// A failure after which the task does not begin again, as it did before.
+pub fn given_up(error: Error) -> Error {
+    error.becoming(ErrorKind::Fatal, STOPPED).class(CONNECT_EXCEPTION)
+}
+
 /// A failure while a snapshot or streaming runs.
 pub fn interrupted(error: Error) -> Error {
     if error.kind() == ErrorKind::Cancelled {
@@ -103,12 +123,8 @@ pub fn interrupted(error: Error) -> Error {
     }
     let hint = error.hint_text().map(str::to_owned);
     let outer = match error.kind() {
-        ErrorKind::Retriable => Error::retriable(
-            "An exception occurred in the change event producer. This connector will be restarted.",
-        ),
-        _ => Error::fatal(
-            "An exception occurred in the change event producer. This connector will be stopped.",
-        ),
+        ErrorKind::Retriable => Error::retriable(RESTARTED),
+        _ => Error::fatal(STOPPED),
     };
     match hint {
         Some(hint) => outer.caused_by(error).hint(hint),

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use raccord_cdc::TableId;
-use raccord_plugin::{Error, Result};
+use raccord_plugin::{Error, ErrorKind, Result};
 use tokio_postgres::{Client, SimpleQueryMessage};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::catalog::all_tables;
-use crate::classify::{CONNECT_EXCEPTION, cause, debezium, with_cause};
+use crate::classify::{CONNECT_EXCEPTION, DEBEZIUM_EXCEPTION, cause, debezium, with_cause};
 use crate::config::TaskConfig;
 use crate::settings::{PublicationMode, Settings};
 use crate::wire::WireError;
@@ -17,6 +17,11 @@ use crate::wire::sql::{SqlSession, sql_error};
 
 /// A time limit for statements about publications, in milliseconds.
 const STATEMENT_TIMEOUT_MS: u32 = 90_000;
+/// What Debezium says when such a statement did not end in time.
+const TIMED_OUT: &str = "Creation of publication failed: query to create/update publication timed out, please make sure that there are no \
+                         maintenance activities going on the database end.";
+/// What Debezium makes of an exception of the driver there.
+const JDBC_EXCEPTION: &str = "io.debezium.jdbc.JdbcConnectionException";
 
 /// Runs a statement that gives one text at most.
 pub async fn one_text(client: &Client, statement: &str) -> Result<Option<String>, WireError> {
@@ -103,23 +108,17 @@ pub async fn publication(client: &Client, settings: &Settings) -> Result<()> {
     .await
     .map_err(cause)?;
     let standby = in_recovery(client).await.map_err(cause)?;
-    let (statement, filtered) = match (all_tables.as_deref(), settings.publication_mode) {
+    let change = match (all_tables.as_deref(), settings.publication_mode) {
         (None, PublicationMode::Disabled) => {
             return Err(Error::fatal(
                 "Publication autocreation is disabled, please create one and restart the connector.",
             )
             .hint(format!("CREATE PUBLICATION {name} FOR TABLE ..., or set publication.autocreate.mode")));
         }
-        (None, PublicationMode::AllTables) => (create(settings, "FOR ALL TABLES"), None),
-        (None, PublicationMode::NoTables) => (create(settings, ""), None),
+        (None, PublicationMode::AllTables) => PublicationChange::create(settings, "FOR ALL TABLES"),
+        (None, PublicationMode::NoTables) => PublicationChange::create(settings, ""),
         (None, PublicationMode::Filtered) => {
-            let tables = list(&wanted_tables(client, settings).await?);
-            if tables.is_empty() {
-                let missing = debezium(format!("No table filters found for filtered publication {name}"))
-                    .hint("table.include.list and the like leave no table of this database");
-                return Err(unable("create", name, &tables, missing));
-            }
-            (create(settings, &format!("FOR TABLE {tables}")), Some(("create", tables)))
+            PublicationChange::filtered(settings, "create", &wanted_tables(client, settings).await?)?
         }
         (Some("t"), PublicationMode::Filtered) => {
             return Err(debezium(format!(
@@ -132,11 +131,10 @@ pub async fn publication(client: &Client, settings: &Settings) -> Result<()> {
         }
         (Some(_), PublicationMode::Filtered) => {
             let tables = wanted_tables(client, settings).await?;
-            if tables.is_empty() || published_tables(client, name).await? == tables {
-                return Ok(());
+            match tables.is_empty() || published_tables(client, name).await? == tables {
+                true => return Ok(()),
+                false => PublicationChange::filtered(settings, "update", &tables)?,
             }
-            let tables = list(&tables);
-            (format!("ALTER PUBLICATION {name} SET TABLE {tables};"), Some(("update", tables)))
         }
         (Some(_), _) => return Ok(()),
     };
@@ -144,30 +142,64 @@ pub async fn publication(client: &Client, settings: &Settings) -> Result<()> {
         info!("The Postgres server in stand by mode, skip create statement execution");
         return Ok(());
     }
-    info!("Creating or updating publication with statement '{statement}'");
-    execute(client, &statement).await.map_err(cause).map_err(|error| match filtered {
-        Some((what, tables)) => unable(what, name, &tables, error),
-        None => error,
-    })
+    info!("Creating or updating publication with statement '{}'", change.statement);
+    execute(client, &change.statement).await.map_err(|error| change.failed(settings, error))
 }
 
-/// What Debezium says of a publication of single tables that cannot be made or changed.
-fn unable(what: &str, name: &str, tables: &str, error: Error) -> Error {
-    let message = format!("Unable to {what} filtered publication {name} for {tables}");
-    with_cause(Error::new(error.kind(), message).class(CONNECT_EXCEPTION), error)
+/// What is to be done about the publication.
+struct PublicationChange {
+    statement: String,
+    /// Of one for some tables: what is done, and the tables.
+    filtered: Option<(&'static str, String)>,
 }
 
-fn create(settings: &Settings, what: &str) -> String {
-    let name = &settings.config.keys.postgres.publication_name;
-    let through_root = match settings.config.keys.own.publish_via_partition_root {
-        true => " WITH (publish_via_partition_root = true)",
-        false => "",
-    };
-    format!("CREATE PUBLICATION {name} {what}{through_root};")
+impl PublicationChange {
+    fn create(settings: &Settings, what: &str) -> Self {
+        let name = &settings.config.keys.postgres.publication_name;
+        let through_root = match settings.config.keys.own.publish_via_partition_root {
+            true => " WITH (publish_via_partition_root = true)",
+            false => "",
+        };
+        Self { statement: format!("CREATE PUBLICATION {name} {what}{through_root};"), filtered: None }
+    }
+
+    /// `verb` is `create` or `update`.
+    fn filtered(settings: &Settings, verb: &'static str, tables: &BTreeSet<TableId>) -> Result<Self> {
+        let name = &settings.config.keys.postgres.publication_name;
+        let list = tables.iter().map(qualified).collect::<Vec<_>>().join(", ");
+        if list.is_empty() {
+            let empty = debezium(format!("No table filters found for filtered publication {name}"))
+                .hint("table.include.list and the like leave no table of this database");
+            return Err(with_cause(not_filtered(ErrorKind::Fatal, verb, name, &list), empty));
+        }
+        let statement = match verb {
+            "update" => format!("ALTER PUBLICATION {name} SET TABLE {list};"),
+            _ => Self::create(settings, &format!("FOR TABLE {list}")).statement,
+        };
+        Ok(Self { statement, filtered: Some((verb, list)) })
+    }
+
+    /// That it could not be done, in Debezium's words.
+    fn failed(&self, settings: &Settings, error: WireError) -> Error {
+        let name = &settings.config.keys.postgres.publication_name;
+        let message = error.to_string();
+        let timed_out =
+            matches!(&error, WireError::Server(server) if matches!(&*server.code, "57014" | "55P03"));
+        let error = match timed_out {
+            true => with_cause(Error::retriable(TIMED_OUT).class(DEBEZIUM_EXCEPTION), cause(error)),
+            false => cause(error),
+        };
+        match &self.filtered {
+            Some((verb, tables)) => with_cause(not_filtered(ErrorKind::Retriable, verb, name, tables), error),
+            None if timed_out => error,
+            None => with_cause(Error::retriable(message).class(JDBC_EXCEPTION), error),
+        }
+    }
 }
 
-fn list(tables: &BTreeSet<TableId>) -> String {
-    tables.iter().map(qualified).collect::<Vec<_>>().join(", ")
+fn not_filtered(kind: ErrorKind, verb: &str, name: &str, tables: &str) -> Error {
+    Error::new(kind, format!("Unable to {verb} filtered publication {name} for {tables}"))
+        .class(CONNECT_EXCEPTION)
 }
 
 async fn wanted_tables(client: &Client, settings: &Settings) -> Result<BTreeSet<TableId>> {
@@ -283,17 +315,15 @@ pub async fn guardrail(client: &Client, settings: &Settings) -> Result<()> {
     }
 }
 
-/// Whether the server can decode logically at all.
+/// Says so when the server cannot decode logically: then a slot cannot be made.
 ///
 /// # Errors
-/// That it cannot, or what it says.
-pub async fn check_wal_level(client: &Client) -> Result<()> {
-    let level = one_text(client, "SHOW wal_level").await.map_err(cause)?.unwrap_or_default();
-    match level == "logical" {
-        true => Ok(()),
-        false => {
-            Err(debezium(format!("Postgres server wal_level property must be 'logical' but is: '{level}'"))
-                .hint("set wal_level = logical in postgresql.conf and restart the server"))
-        }
+/// What the server says.
+pub async fn check_wal_level(settings: &Settings, client: &Client) -> Result<(), WireError> {
+    let level = one_text(client, "SHOW wal_level").await?.unwrap_or_default();
+    if level != "logical" {
+        let host = &settings.endpoint.host;
+        error!("Postgres server wal_level property must be 'logical' but is: '{level}' on {host}");
     }
+    Ok(())
 }

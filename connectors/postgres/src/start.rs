@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raccord_plugin::{Error, OffsetMap, Result};
+use raccord_plugin::{Error, ErrorKind, OffsetMap, Result};
 use tracing::{info, warn};
 
 use crate::anchor::Anchor;
@@ -65,7 +65,7 @@ pub async fn start(
     let sql = setup::connect(&settings, GENERAL_APPLICATION).await.map_err(cannot_connect)?;
     let streams = settings.snapshot_mode.streams();
     if streams {
-        setup::check_wal_level(&sql.client).await?;
+        setup::check_wal_level(&settings, &sql.client).await.map_err(cannot_connect)?;
     }
     setup::guardrail(&sql.client, &settings).await?;
     let types = TypeRegistry::read(&sql.client).await.map_err(cannot_connect)?;
@@ -274,10 +274,8 @@ fn slot_not_made(error: WireError) -> Error {
 
 /// What fails while a task starts is not tried again.
 fn fatal(error: Error) -> Error {
-    match error.kind() {
-        raccord_plugin::ErrorKind::Retriable => with_cause(debezium("Cannot prepare the publication"), error),
-        _ => error,
-    }
+    let message = error.message().to_owned();
+    error.becoming(ErrorKind::Fatal, message)
 }
 
 /// The position where the log is now.

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use raccord_cdc::Notification;
-use raccord_data::Position;
+use raccord_data::{Position, Record};
 use raccord_plugin::{
     Error, ErrorKind, RawConfig, Result, SourceBatch, SourceContext, SourceOffset, SourceTask,
 };
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use crate::classify::interrupted;
+use crate::classify::{given_up, interrupted, is_counted};
 use crate::columns::ColumnSettings;
 use crate::config::TaskConfig;
 use crate::driver::DriverSettings;
@@ -42,7 +42,7 @@ struct Opened {
     settings: Arc<Settings>,
     columns: Arc<ColumnSettings>,
     phase: Phase,
-    /// Failures since the last record.
+    /// Failures since the last change.
     retries: i32,
     retry_at: Option<Instant>,
     /// What was stored last: streaming may begin to confirm with it.
@@ -177,18 +177,24 @@ impl Opened {
             return error;
         }
         let keys = &self.settings.config.keys.connector;
-        if keys.errors_max_retries >= 0 && self.retries >= keys.errors_max_retries {
-            return Error::fatal(format!(
-                "The maximum number of {} retries has been attempted",
-                keys.errors_max_retries
-            ))
-            .caused_by(error);
+        if is_counted(&error) {
+            let limit = keys.errors_max_retries;
+            if limit >= 0 && self.retries >= limit {
+                error!("The maximum number of {limit} retries has been attempted");
+                return given_up(error);
+            }
+            self.retries += 1;
         }
-        self.retries += 1;
         let wait = Duration::from_millis(keys.retriable_restart_connector_wait_ms.max(0).unsigned_abs());
         self.retry_at = Some(Instant::now() + wait);
         error
     }
+}
+
+/// Whether a record tells of a row: notifications and heartbeats do not show that a failure is over.
+fn is_change(record: &Record) -> bool {
+    let schema = record.value_schema.as_ref().and_then(|schema| schema.name.as_deref());
+    schema.is_some_and(|name| name.ends_with(".Envelope"))
 }
 
 #[async_trait]
@@ -215,7 +221,9 @@ impl SourceTask for PostgresTask {
         let Some(opened) = &mut self.opened else { return Err(Error::fatal("the task is not open")) };
         match opened.poll(&mut self.positions, batch).await {
             Ok(()) => {
-                opened.retries = 0;
+                if opened.retries > 0 && batch.records().iter().any(is_change) {
+                    opened.retries = 0;
+                }
                 Ok(())
             }
             Err(error) => Err(opened.failed(error)),

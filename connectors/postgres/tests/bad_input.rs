@@ -17,6 +17,7 @@ async fn on_a_real_server() {
     let server = Server::start();
     server.sql("postgres", TABLE);
     roles_and_objects(&server).await;
+    retries_are_counted(&server).await;
     a_slot_in_use_is_waited_for(&server).await;
     limits_of_time(&server).await;
     a_table_that_is_dropped_ends_nothing(&server).await;
@@ -105,6 +106,48 @@ async fn roles_and_objects(server: &Server) {
     )
     .await;
     server.sql("postgres", "SELECT pg_drop_replication_slot('foreign')");
+}
+
+/// Failures of the task until it gives up, or until there were so many.
+async fn failures(config: &RawConfig, limit: usize) -> Vec<(ErrorKind, String)> {
+    let mut driven = Driven::open(config, Arc::default()).await;
+    let mut found = Vec::new();
+    while found.len() < limit && found.last().is_none_or(|(kind, _)| *kind == ErrorKind::Retriable) {
+        if let Err(error) = driven.poll().await {
+            found.push((error.kind(), error.trace()));
+        }
+    }
+    driven.close().await;
+    found
+}
+
+/// What a snapshot tells of itself while it fails does not count as success; and starting is tried as often as it takes.
+async fn retries_are_counted(server: &Server) {
+    let config = set(
+        &server.config("postgres", "counted"),
+        &[
+            ("database.user", "replicator"),
+            ("errors.max.retries", "2"),
+            ("retriable.restart.connector.wait.ms", "10"),
+            ("notification.enabled.channels", "sink"),
+            ("notification.sink.topic.name", "told"),
+        ],
+    );
+    let found = failures(&config, 5).await;
+    let kinds: Vec<ErrorKind> = found.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, [ErrorKind::Retriable, ErrorKind::Retriable, ErrorKind::Fatal], "{found:?}");
+    let (_, trace) = &found[2];
+    for part in [
+        "ConnectException: An exception occurred in the change event producer. This connector will be stopped.",
+        "Caused by: org.postgresql.util.PSQLException: ERROR: permission denied for table t",
+        "Hint: ",
+    ] {
+        assert!(trace.contains(part), "no {part:?} in: {trace}");
+    }
+    server.sql("postgres", "SELECT pg_drop_replication_slot('counted')");
+    let nowhere = set(&config, &[("database.dbname", "nowhere")]);
+    let found = failures(&nowhere, 5).await;
+    assert!(found.len() == 5 && found.iter().all(|(kind, _)| *kind == ErrorKind::Retriable), "{found:?}");
 }
 
 async fn a_slot_in_use_is_waited_for(server: &Server) {
@@ -231,7 +274,10 @@ async fn a_server_without_logical_decoding(server: &Server) {
     check(
         &server.config("postgres", "fresh"),
         ErrorKind::Fatal,
-        &["wal_level property must be 'logical' but is: 'replica'", "restart the server"],
+        &[
+            "Creation of replication slot failed",
+            "Hint: the server cannot do that in its state: logical decoding needs wal_level=logical",
+        ],
     )
     .await;
     let only = set(&server.config("postgres", "fresh"), &[("snapshot.mode", "initial_only")]);

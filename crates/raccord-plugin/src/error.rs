@@ -111,6 +111,12 @@ impl Error {
         error
     }
 
+    /// The same failure where it means something else: another kind and message, the same class, cause and hint.
+    pub fn becoming(mut self, kind: ErrorKind, message: impl Into<String>) -> Self {
+        (self.0.kind, self.0.message) = (kind, message.into());
+        self
+    }
+
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

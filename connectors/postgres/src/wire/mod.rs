@@ -57,6 +57,8 @@ pub enum WireError {
     Server(ServerError),
     /// The server has no TLS.
     NoTls,
+    /// The server asks for a password, and there is none.
+    NoPassword,
     /// TLS could not be set up, or the server's certificate is not trusted.
     Tls(String),
     /// The server sent what the protocol does not allow, or asks for something we do not do.
@@ -99,6 +101,9 @@ impl fmt::Display for WireError {
             Self::Io(error) => write!(f, "{error}"),
             Self::Server(error) => write!(f, "{error}"),
             Self::NoTls => f.write_str("The server does not support SSL."),
+            Self::NoPassword => {
+                f.write_str("The server requested SCRAM-based authentication, but no password was provided.")
+            }
             Self::Tls(message) | Self::Protocol(message) => f.write_str(message),
             Self::FlushTimeout(lsn) => write!(
                 f,

@@ -142,7 +142,9 @@ fn other_way_may_do(error: &WireError) -> bool {
     match error {
         WireError::Tls(_) | WireError::NoTls => true,
         WireError::Server(error) => error.code == "28000",
-        WireError::Io(_) | WireError::Protocol(_) | WireError::FlushTimeout(_) => false,
+        WireError::Io(_) | WireError::NoPassword | WireError::Protocol(_) | WireError::FlushTimeout(_) => {
+            false
+        }
     }
 }
 

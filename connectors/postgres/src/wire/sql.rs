@@ -61,6 +61,10 @@ pub fn sql_error(error: tokio_postgres::Error) -> WireError {
             if let Some(error) = tls_error(&error) {
                 return error;
             }
+            if std::error::Error::source(&error).is_some_and(|cause| cause.to_string() == "password missing")
+            {
+                return WireError::NoPassword;
+            }
             let cause =
                 std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             WireError::Io(std::io::Error::other(format!("{error}{cause}")))
