@@ -2,6 +2,9 @@
 
 use super::{CdcRecord, CdcRecording, positions};
 
+/// Stands in the state of a failed task between what happened and where it began.
+pub const CAUSED_BY: &str = " <- ";
+
 /// The differences between what the real connector did and what ours did; empty when there are none.
 pub fn differences(expected: &CdcRecording, actual: &CdcRecording) -> Vec<String> {
     let (expected, actual) = (&positions::apart(expected), &positions::apart(actual));
@@ -12,7 +15,12 @@ pub fn differences(expected: &CdcRecording, actual: &CdcRecording) -> Vec<String
             found.push(format!("{name}: {place}\n{}", around(expected, actual)));
         }
     };
-    say("state of the task", &expected.task, &actual.task);
+    // Ours may tell of a cause where the real one has none.
+    let told = |task: &str| match expected.task.contains(CAUSED_BY) {
+        true => task.to_owned(),
+        false => task.split(CAUSED_BY).next().unwrap_or_default().to_owned(),
+    };
+    say("state of the task", &told(&expected.task), &told(&actual.task));
     say("answers", &expected.answers.join("\n"), &actual.answers.join("\n"));
     let names = |recording: &CdcRecording| recording.topics.keys().cloned().collect::<Vec<_>>().join(" ");
     say("topics", &names(expected), &names(actual));

@@ -36,6 +36,9 @@ pub struct CdcScenario {
     /// folder of the side's own, `{bootstrap}` for its broker.
     #[serde(default)]
     pub config: IndexMap<String, Option<String>>,
+    /// Settings of the server (`name=value`) besides those of every one. With them the scenario has a server of its own.
+    #[serde(default)]
+    pub settings: Vec<String>,
     /// The steps in order. The last wait comes by itself.
     pub steps: Vec<CdcStep>,
     /// Keep only these topics, each without the prefix but with what separates it; all of them when empty.

@@ -3,15 +3,18 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use fancy_regex::Regex;
 use indexmap::IndexMap;
 use serde_json::json;
 
+use super::compare::CAUSED_BY;
 use super::connector::{Connector, LIMIT, POLL};
 use super::marks::Ranks;
-use super::postgres::Postgres;
+use super::postgres::{Postgres, newest};
 use super::{CdcRecord, CdcRecording, CdcScenario, CdcStep, folder};
 use crate::broker::{Broker, BrokerKind};
 use crate::kafka::{Kafka, Raw};
@@ -19,6 +22,15 @@ use crate::process::Scratch;
 use crate::scenario::Names;
 use crate::worker::{Worker, WorkerKind};
 
+/// The process that uses a slot.
+#[allow(clippy::expect_used, reason = "the expression is a constant")]
+static PROCESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"PID \d+").expect("a constant expression is valid"));
+/// Debezium shows the key of a row, ours does not.
+#[allow(clippy::expect_used, reason = "the expression is a constant")]
+static ROW: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(Failed to find row in table) .*").expect("a constant expression is valid")
+});
 /// How long nothing may come until it counts as all.
 const QUIET: Duration = Duration::from_millis(2_000);
 /// The same when so many have come as should.
@@ -38,18 +50,22 @@ pub fn run_all(
     mut done: impl FnMut(&CdcScenario, Result<CdcRecording>) -> Result<()>,
 ) -> Result<()> {
     let scratch = Scratch::new()?;
-    let postgres = match postgres {
-        Some(programs) => Postgres::start_with(programs, scratch.path(), &[])?,
-        None => Postgres::start(scratch.path())?,
-    };
+    let programs = postgres.map_or_else(newest, |programs| Ok(programs.to_owned()))?;
+    let postgres = Postgres::start_with(&programs, scratch.path(), &[])?;
     let broker = Broker::start(broker, &scratch.path().join("broker"))?;
     let mut names = Names::default();
     names.set("bootstrap", &broker.bootstrap);
     let worker = Worker::start(worker, "cdc", &scratch.path().join("worker"), &mut names)?;
     let kafka = Kafka::new(&broker.bootstrap);
     for scenario in scenarios {
+        let settings: Vec<&str> = scenario.settings.iter().map(String::as_str).collect();
+        let own = match settings.is_empty() {
+            true => None,
+            false => Some(Postgres::start_with(&programs, scratch.path(), &settings)?),
+        };
+        let postgres = own.as_ref().unwrap_or(&postgres);
         let side = Side {
-            postgres: &postgres,
+            postgres,
             worker: &worker,
             kafka: &kafka,
             bootstrap: &broker.bootstrap,
@@ -270,9 +286,12 @@ impl Side<'_> {
         Ok(recording)
     }
 
+    /// The task's state; of a failure what happened and where it began, without what lies between.
     fn task_summary(&self) -> Result<String> {
         let task = self.connector().task()?;
-        let trace = task["trace"].as_str().and_then(|trace| trace.lines().next()).unwrap_or_default();
+        let lines = || task["trace"].as_str().unwrap_or_default().lines();
+        let trace = lines().next().unwrap_or_default();
+        let root = lines().filter_map(|line| line.strip_prefix("Caused by: ")).next_back();
         // Debezium prints an object of its own there.
         let trace = match (trace.split_once(" starting at "), trace.split_once(", but this is no longer")) {
             (Some((before, _)), Some((_, behind))) => {
@@ -280,7 +299,10 @@ impl Side<'_> {
             }
             _ => trace.to_owned(),
         };
-        Ok(format!("{} {trace}", task["state"].as_str().unwrap_or("none")).trim().to_owned())
+        let root = root.map(|root| format!("{CAUSED_BY}{root}")).unwrap_or_default();
+        let root = PROCESS.replace_all(&root, "PID <pid>");
+        let root = ROW.replace(&root, "$1 <table and key>");
+        Ok(format!("{} {trace}{root}", task["state"].as_str().unwrap_or("none")).trim().to_owned())
     }
 
     fn offset(&self) -> Result<Option<String>> {
