@@ -110,7 +110,10 @@ impl Takes {
             Self::NaturalLong => below(0, "A non-negative long value is expected"),
             Self::Patterns => {
                 let problem = Patterns::list(value).err().map(|error| {
-                    format!("A comma-separated list of valid regular expressions is expected, but {error}")
+                    format!(
+                        "A comma-separated list of valid regular expressions is expected, but {}",
+                        error.message
+                    )
                 });
                 problem.into_iter().collect()
             }
@@ -148,7 +151,8 @@ mod tests {
         check("message.key.columns", "a.b:c d;a.b;e:f", &["a.b:c d has an invalid", "a.b has an invalid"]);
         check("replica.identity.autoset.values", "a.b:FULL, a.c:index i", &[]);
         check("replica.identity.autoset.values", "a.b:SOME", &["a.b:SOME has an invalid format"]);
-        check("table.include.list", "a.(b", &["A comma-separated list of valid regular"]);
+        let unclosed = "A comma-separated list of valid regular expressions is expected, but Unclosed group near index 4\na.(b";
+        check("table.include.list", "a.(b", &[unclosed]);
         check("max.batch.size", "0", &["A positive, non-zero integer value is expected"]);
         check("max.batch.size", "many", &[]);
         check("max.queue.size", "2048", &["Must be larger than the maximum batch size"]);
