@@ -9,10 +9,13 @@ use tracing::{error, info};
 use crate::checks;
 use crate::config::TaskConfig;
 use crate::settings::{Settings, endpoint};
+use crate::setup::server_version;
 use crate::wire::sql::SqlSession;
 
 /// The name by which the server knows the session that validates.
 const VALIDATION_APPLICATION: &str = "Debezium Validate Connection";
+/// The first version that can tell of transactions without being written to.
+const READ_ONLY_VERSION: u32 = 130_000;
 /// The rights that streaming needs, or groups of Amazon RDS that stand for them.
 const ROLES: &str = "\
     SELECT r.rolcanlogin AND (r.rolreplication OR EXISTS ( \
@@ -170,15 +173,21 @@ async fn live_findings(config: &TaskConfig) -> Vec<Finding> {
         Duration::from_millis(config.keys.connector.connection_validation_timeout_ms.max(1).unsigned_abs());
     let check = async {
         let sql = SqlSession::connect(&endpoint, VALIDATION_APPLICATION).await?;
+        let version = server_version(&sql.client).await?;
         let rights = sql.client.query_opt(ROLES, &[]).await.map_err(crate::wire::sql::sql_error)?;
-        Ok::<bool, crate::wire::WireError>(rights.is_some_and(|row| row.get(0)))
+        Ok::<_, crate::wire::WireError>((version, rights.is_some_and(|row| row.get(0))))
     };
     match tokio::time::timeout(limit, check).await {
-        Ok(Ok(true)) => {
+        Ok(Ok((version, _))) if config.unlisted.read_only && version < READ_ONLY_VERSION => {
+            let problem = "Error during connection validation: io.debezium.DebeziumException: Read only is not supported \
+                           for version minor to 13";
+            vec![(host.to_owned(), problem.to_owned())]
+        }
+        Ok(Ok((_, true))) => {
             info!("Successfully tested connection for {} with user '{}'", endpoint.host, endpoint.user);
             Vec::new()
         }
-        Ok(Ok(false)) => {
+        Ok(Ok((_, false))) => {
             error!("Postgres roles LOGIN and REPLICATION are not assigned to user: {}", endpoint.user);
             Vec::new()
         }

@@ -78,7 +78,8 @@ impl TablePlan {
         let value_schema = Schema::structure(value_fields).name(named("Value")).optional().build();
 
         let (mut key_cells, mut key_fields) = (Vec::new(), Vec::new());
-        for index in settings.keys.of_table(table) {
+        let key_columns = settings.keys.of_table(table);
+        for &index in &key_columns {
             let Some(field) = schemas.field(id, &table.columns[index], &fields[index], None) else {
                 continue;
             };
@@ -91,8 +92,9 @@ impl TablePlan {
         if let Some((name, _)) = &extra {
             key_fields.push(((*name).to_owned(), Schema::of(Type::String).build()));
         }
-        let key_schema =
-            (!key_fields.is_empty()).then(|| Schema::structure(key_fields).name(named("Key")).build());
+        // A key whose columns have no mapping is a struct without fields.
+        let has_key = !key_columns.is_empty() || !key_fields.is_empty();
+        let key_schema = has_key.then(|| Schema::structure(key_fields).name(named("Key")).build());
         let envelope = Envelope::new(
             &named("Envelope"),
             &value_schema,
