@@ -87,7 +87,7 @@ impl CapturedTable {
         let plan = &self.columns[column];
         match cells.get(column) {
             Some(Cell::Text(text)) => self.converted(column, plan.decode_text(text.clone())),
-            Some(Cell::Unchanged) => Ok(plan.unavailable()),
+            Some(Cell::Unchanged) => plan.unavailable(),
             Some(Cell::Null) | None => Ok(plan.null()),
         }
     }

@@ -141,8 +141,14 @@ impl ColumnPlan {
 
     /// The cell for a value that did not change and that the log therefore does not have
     /// (`unavailable.value.placeholder`, in the form of the type). Null where the type cannot hold it.
-    pub fn unavailable(&self) -> Value {
-        self.unavailable.clone()
+    ///
+    /// # Errors
+    /// When it is null, which the column must not be.
+    pub fn unavailable(&self) -> Result<Value> {
+        match &self.unavailable {
+            Value::Null => self.unconverted(),
+            placeholder => Ok(placeholder.clone()),
+        }
     }
 
     /// A value that became null, because its type has no place for it, cannot go to a required field.

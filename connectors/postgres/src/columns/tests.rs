@@ -154,7 +154,7 @@ fn nulls_and_unavailable_values_have_the_form_of_the_type() {
     let check = |oid: u32, null: Value, unavailable: Value| {
         let column = column("x", 3, Some(2));
         let plan = ColumnPlan::of_type(&column, oid, &TypeRegistry::default(), &ColumnSettings::default());
-        assert_eq!((plan.null(), plan.unavailable()), (null, unavailable), "{oid}");
+        assert_eq!((plan.null(), plan.unavailable().unwrap_or_default()), (null, unavailable), "{oid}");
     };
     let placeholder = || Value::from("__debezium_unavailable_value");
     check(oids::TEXT, Value::from(""), placeholder());
