@@ -511,9 +511,13 @@ impl TableRead {
         Ok(Self { table, places, copies })
     }
 
-    /// The rows of frames of CopyData. `fields` is kept for its room.
-    fn rows(&self, mut frames: Bytes, fields: &mut Vec<Option<(usize, usize)>>) -> Result<Vec<Row>> {
-        let mut rows = Vec::new();
+    /// Adds the rows of frames of CopyData, up to one that cannot be read. `fields` is kept for its room.
+    fn decode(
+        &self,
+        mut frames: Bytes,
+        fields: &mut Vec<Option<(usize, usize)>>,
+        rows: &mut Vec<Row>,
+    ) -> Result<()> {
         while let Some(row) = next_row(&mut frames) {
             let row = row?;
             split(&row, fields).ok_or_else(|| Error::fatal("a row of COPY is broken"))?;
@@ -531,7 +535,7 @@ impl TableRead {
             let (key, cells) = self.table.plan.row(cell).map_err(|error| self.failed(Error::fatal, error))?;
             rows.push(Row { key, cells, bytes: row.len() });
         }
-        Ok(rows)
+        Ok(())
     }
 
     fn failed(&self, kind: fn(String) -> Error, error: Error) -> Error {
@@ -648,10 +652,12 @@ impl Reader {
         // The server tells of the beginning together with the first rows.
         within(self.timeout, self.session.copy_out(copy)).await.map_err(lost)?;
         while let Some(frames) = within(self.timeout, self.session.copied()).await.map_err(lost)? {
-            let rows = Some(read.rows(frames, &mut self.fields)?);
-            if self.sender.send(Ok(RowChunk { table, rows })).await.is_err() {
+            let mut rows = Vec::new();
+            let decoded = read.decode(frames, &mut self.fields, &mut rows);
+            if self.sender.send(Ok(RowChunk { table, rows: Some(rows) })).await.is_err() {
                 return Ok(false);
             }
+            decoded?;
         }
         Ok(self.sender.send(Ok(RowChunk { table, rows: None })).await.is_ok())
     }
