@@ -11,6 +11,7 @@ mod postgres;
 mod report;
 mod soak;
 mod soak_postgres;
+mod stage;
 mod transforms_bench;
 mod worker_bench;
 

@@ -10,12 +10,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use raccord_parity::process::free_port;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 
-use crate::contestants::{Broker, Whose, Worker, scratch, write_lines};
+use crate::contestants::{Whose, scratch, write_lines};
+use crate::stage::Stage;
 
 /// How the soak runs.
 #[derive(clap::Args)]
@@ -37,60 +37,6 @@ pub struct SoakArguments {
 /// Offsets are committed every two seconds, so that a crash repeats what flowed in as many.
 const COMMITS: &str = "offset.flush.interval.ms=2000\n";
 
-struct Stage<'a> {
-    binary: &'a Path,
-    folder: &'a Path,
-    whose_broker: Whose,
-    broker_port: u16,
-    rest_port: u16,
-    broker: Option<Broker>,
-    worker: Option<Worker>,
-}
-
-impl Stage<'_> {
-    fn start_broker(&mut self) -> Result<()> {
-        self.broker = Some(Broker::start(
-            self.whose_broker,
-            self.binary,
-            &self.folder.join("broker"),
-            self.broker_port,
-        )?);
-        Ok(())
-    }
-
-    fn start_worker(&mut self) -> Result<()> {
-        let bootstrap = format!("127.0.0.1:{}", self.broker_port);
-        let home = self.folder.join("worker");
-        self.worker = Some(Worker::start(
-            Whose::Raccord,
-            self.binary,
-            &home,
-            &bootstrap,
-            "soak",
-            self.rest_port,
-            COMMITS,
-        )?);
-        Ok(())
-    }
-
-    fn kill_and_restart(&mut self, victim: Victim) -> Result<()> {
-        let broker = self.broker.take_if(|_| victim != Victim::Worker);
-        let worker = self.worker.take_if(|_| victim != Victim::Broker);
-        for process in
-            [broker.map(|broker| broker.process), worker.map(|worker| worker.process)].into_iter().flatten()
-        {
-            process.kill_hard()?;
-        }
-        if self.broker.is_none() {
-            self.start_broker()?;
-        }
-        if self.worker.is_none() {
-            self.start_worker()?;
-        }
-        Ok(())
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
     Worker,
@@ -110,18 +56,9 @@ pub fn run(binary: &Path, arguments: &SoakArguments) -> Result<()> {
     let (_scratch, folder) = scratch()?;
     let (input, output) = (folder.join("in.txt"), folder.join("out.txt"));
     write_lines(&input, arguments.lines)?;
-    let mut stage = Stage {
-        binary,
-        folder: &folder,
-        whose_broker: if arguments.broker == "apache" { Whose::Apache } else { Whose::Raccord },
-        broker_port: free_port()?,
-        rest_port: free_port()?,
-        broker: None,
-        worker: None,
-    };
-    stage.start_broker()?;
-    stage.start_worker()?;
-    let worker = stage.worker.as_ref().expect("started above");
+    let whose_broker = if arguments.broker == "apache" { Whose::Apache } else { Whose::Raccord };
+    let mut stage = Stage::start(binary, &folder, whose_broker, COMMITS)?;
+    let worker = stage.worker();
     let fast = json!({"consumer.override.session.timeout.ms": "6000", "consumer.override.heartbeat.interval.ms": "1000"});
     let connector = |class: &str, file: &Path, key: &str| {
         let mut config = fast.clone();
@@ -155,7 +92,7 @@ pub fn run(binary: &Path, arguments: &SoakArguments) -> Result<()> {
             begin.elapsed().as_secs_f64(),
             reached as f64 * 100.0 / arguments.lines as f64
         );
-        stage.kill_and_restart(victim)?;
+        stage.kill(victim != Victim::Worker, victim != Victim::Broker)?;
     }
     wait_for(&stage, Duration::from_secs(600), || last_number(&output) + 1 == arguments.lines)?;
     let counted = count(&output)?;
@@ -174,13 +111,7 @@ fn wait_for(stage: &Stage<'_>, patience: Duration, mut done: impl FnMut() -> boo
     let start = Instant::now();
     while !done() {
         if start.elapsed() > patience {
-            let worker = stage.worker.as_ref();
-            bail!(
-                "nothing moved for {patience:?}\n{}\n{}\n{}",
-                worker.map(|worker| worker.status("soak-source")).unwrap_or_default(),
-                worker.map(|worker| worker.status("soak-sink")).unwrap_or_default(),
-                worker.map(|worker| worker.process.log_tail()).unwrap_or_default()
-            );
+            bail!("nothing moved for {patience:?}\n{}", stage.trouble(&["soak-source", "soak-sink"]));
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use raccord_parity::cdc::load;
 use raccord_parity::cdc::postgres::Postgres;
 use raccord_parity::cdc::truth::{Truth, Wrong};
 use raccord_parity::kafka::Kafka;
-use raccord_parity::process::free_port;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::contestants::{Broker, Whose, Worker, scratch};
+use crate::contestants::{Whose, scratch};
+use crate::stage::Stage;
 
 /// How the soak runs.
 #[derive(clap::Args)]
@@ -117,57 +117,6 @@ fn write(postgres: &Mutex<Postgres>, seed: u64, ends: &AtomicBool, scripts: &Ato
     }
 }
 
-struct Stage<'a> {
-    binary: &'a Path,
-    folder: &'a Path,
-    broker_port: u16,
-    rest_port: u16,
-    broker: Option<Broker>,
-    worker: Option<Worker>,
-}
-
-impl Stage<'_> {
-    fn start_what_is_missing(&mut self) -> Result<()> {
-        if self.broker.is_none() {
-            let folder = self.folder.join("broker");
-            self.broker = Some(Broker::start(Whose::Raccord, self.binary, &folder, self.broker_port)?);
-        }
-        if self.worker.is_none() {
-            let (bootstrap, home) = (format!("127.0.0.1:{}", self.broker_port), self.folder.join("worker"));
-            self.worker = Some(Worker::start(
-                Whose::Raccord,
-                self.binary,
-                &home,
-                &bootstrap,
-                "soak",
-                self.rest_port,
-                COMMITS,
-            )?);
-        }
-        Ok(())
-    }
-
-    fn kill(&mut self, victim: Victim) -> Result<()> {
-        let broker = self.broker.take_if(|_| matches!(victim, Victim::Broker | Victim::WorkerAndBroker));
-        let worker = self.worker.take_if(|_| matches!(victim, Victim::Worker | Victim::WorkerAndBroker));
-        for process in
-            [broker.map(|broker| broker.process), worker.map(|worker| worker.process)].into_iter().flatten()
-        {
-            process.kill_hard()?;
-        }
-        self.start_what_is_missing()
-    }
-
-    fn trouble(&self) -> String {
-        let worker = self.worker.as_ref();
-        format!(
-            "{}\n{}",
-            worker.map(|worker| worker.status("soak")).unwrap_or_default(),
-            worker.map(|worker| worker.process.log_tail()).unwrap_or_default()
-        )
-    }
-}
-
 /// Runs the soak and prints what was counted.
 ///
 /// # Errors
@@ -182,21 +131,13 @@ pub fn run(binary: &Path, arguments: &SoakPostgresArguments) -> Result<()> {
     let proxy = Proxy::start(postgres.port)?;
     postgres.fresh_database(DATABASE)?;
     postgres.run(DATABASE, load::CREATE)?;
-    let mut stage = Stage {
-        binary,
-        folder: &folder,
-        broker_port: free_port()?,
-        rest_port: free_port()?,
-        broker: None,
-        worker: None,
-    };
-    stage.start_what_is_missing()?;
-    let worker = stage.worker.as_ref().context("started above")?;
+    let mut stage = Stage::start(binary, &folder, Whose::Raccord, COMMITS)?;
+    let worker = stage.worker();
     worker.put_connector("soak", &connector(proxy.port))?;
     let begin = Instant::now();
     while !postgres.streams("soak")? {
         if begin.elapsed() > Duration::from_secs(60) {
-            bail!("the connector does not stream\n{}", stage.trouble());
+            bail!("the connector does not stream\n{}", stage.trouble(&["soak"]));
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -224,7 +165,10 @@ pub fn run(binary: &Path, arguments: &SoakPostgresArguments) -> Result<()> {
                         postgres.kill_hard()?;
                         postgres.start_again()?;
                     }
-                    _ => stage.kill(victim)?,
+                    _ => stage.kill(
+                        matches!(victim, Victim::Broker | Victim::WorkerAndBroker),
+                        matches!(victim, Victim::Worker | Victim::WorkerAndBroker),
+                    )?,
                 }
             }
             Ok(())
@@ -236,7 +180,7 @@ pub fn run(binary: &Path, arguments: &SoakPostgresArguments) -> Result<()> {
     let postgres = postgres.into_inner().unwrap_or_else(PoisonError::into_inner);
     let psql = postgres.client();
     let truth = Truth::read(psql, DATABASE)?;
-    let kafka = Kafka::new(&format!("127.0.0.1:{}", stage.broker_port));
+    let kafka = Kafka::new(&stage.bootstrap);
     let (mut changes, mut repeats) = (0, 0);
     for table in load::TABLES {
         let end = Instant::now() + PATIENCE;
@@ -244,7 +188,9 @@ pub fn run(binary: &Path, arguments: &SoakPostgresArguments) -> Result<()> {
             let records = kafka.read(&format!("soak.public.{table}"))?;
             match truth.check(psql, DATABASE, table, &records, false) {
                 Ok(repeats) => break repeats,
-                Err(Wrong::Late(message)) if Instant::now() > end => bail!("{message}\n{}", stage.trouble()),
+                Err(Wrong::Late(message)) if Instant::now() > end => {
+                    bail!("{message}\n{}", stage.trouble(&["soak"]))
+                }
                 Err(Wrong::Late(_)) => std::thread::sleep(Duration::from_secs(1)),
                 Err(Wrong::Lost(error)) => return Err(error),
             }

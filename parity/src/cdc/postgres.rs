@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use indexmap::IndexMap;
 
 use crate::process::{Process, free_port};
 
@@ -25,6 +26,31 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// What every connector of a database of this server is configured with.
+    pub fn connector_config(
+        &self,
+        database: &str,
+        prefix: &str,
+        slot: &str,
+        poll_interval_ms: u32,
+    ) -> IndexMap<String, String> {
+        let config = [
+            ("connector.class", "io.debezium.connector.postgresql.PostgresConnector"),
+            ("tasks.max", "1"),
+            ("database.hostname", "127.0.0.1"),
+            ("database.port", &self.port.to_string()),
+            ("database.user", "postgres"),
+            ("database.password", "postgres"),
+            ("database.dbname", database),
+            ("topic.prefix", prefix),
+            ("plugin.name", "pgoutput"),
+            ("slot.name", slot),
+            ("poll.interval.ms", &poll_interval_ms.to_string()),
+            ("header.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ];
+        config.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     /// Makes a cluster of the newest installed version and starts the server.
     ///
     /// # Errors

@@ -164,22 +164,7 @@ impl Side<'_> {
     /// The connector's config, with some keys changed.
     fn config(&self, changed: &IndexMap<String, Option<String>>) -> IndexMap<String, String> {
         let database = self.database();
-        let config: IndexMap<&str, String> = IndexMap::from([
-            ("connector.class", "io.debezium.connector.postgresql.PostgresConnector".to_owned()),
-            ("tasks.max", "1".to_owned()),
-            ("database.hostname", "127.0.0.1".to_owned()),
-            ("database.port", self.postgres.port.to_string()),
-            ("database.user", "postgres".to_owned()),
-            ("database.password", "postgres".to_owned()),
-            ("database.dbname", database.clone()),
-            ("topic.prefix", self.scenario.name.clone()),
-            ("plugin.name", "pgoutput".to_owned()),
-            ("slot.name", database),
-            ("poll.interval.ms", "50".to_owned()),
-            ("header.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
-        ]);
-        let mut config: IndexMap<String, String> =
-            config.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let mut config = self.postgres.connector_config(&database, &self.scenario.name, &database, 50);
         for (key, value) in self.scenario.config.iter().chain(changed) {
             match value {
                 Some(value) => config.insert(key.clone(), self.filled(value)),

@@ -42,23 +42,11 @@ impl Side<'_> {
 
     /// Creates the connector; gives the answer if it is refused, else only its status.
     pub fn create(&self, case: &Case) -> Result<String> {
-        let mut config: IndexMap<&str, String> = IndexMap::from([
-            ("connector.class", "io.debezium.connector.postgresql.PostgresConnector".to_owned()),
-            ("tasks.max", "1".to_owned()),
-            ("database.hostname", "127.0.0.1".to_owned()),
-            ("database.port", self.postgres.port.to_string()),
-            ("database.user", "postgres".to_owned()),
-            ("database.password", "postgres".to_owned()),
-            ("database.dbname", self.name.to_owned()),
-            ("topic.prefix", self.name.to_owned()),
-            ("plugin.name", "pgoutput".to_owned()),
-            ("slot.name", self.slot()),
-            ("publication.name", self.slot()),
-            ("poll.interval.ms", "20".to_owned()),
-            ("message.prefix.exclude.list", WAKE.to_owned()),
-            ("header.converter", "org.apache.kafka.connect.json.JsonConverter".to_owned()),
-        ]);
-        config.extend(case.settings.iter().map(|(key, value)| (&**key, value.clone())));
+        let slot = self.slot();
+        let mut config = self.postgres.connector_config(self.name, self.name, &slot, 20);
+        config.insert("publication.name".to_owned(), slot);
+        config.insert("message.prefix.exclude.list".to_owned(), WAKE.to_owned());
+        config.extend(case.settings.iter().map(|(key, value)| (key.to_string(), value.clone())));
         match self.connector().request("PUT", "/config", Some(&json!(config)))? {
             (status @ 200..300, _) => Ok(status.to_string()),
             (status, body) => Ok(format!("{status} {}", self.neutral(&body))),
