@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use raccord_connector_file::SINK;
 use raccord_plugin::data::{Position, Record, Text, Value};
-use raccord_plugin::{Make, RawConfig, SinkBatch, SinkContext, SinkRequests, SinkTask, TopicPartition};
+use raccord_plugin::{
+    Make, NoMetrics, RawConfig, SinkBatch, SinkContext, SinkRequests, SinkTask, TopicPartition,
+};
 use tokio_util::sync::CancellationToken;
 
 struct NoRequests;
@@ -25,7 +27,13 @@ fn task() -> (Box<dyn SinkTask>, SinkContext) {
     let requests = Arc::new(NoRequests);
     (
         task(),
-        SinkContext { connector: Arc::from("test"), task: 0, requests, cancel: CancellationToken::new() },
+        SinkContext {
+            connector: Arc::from("test"),
+            task: 0,
+            requests,
+            metrics: Arc::new(NoMetrics),
+            cancel: CancellationToken::new(),
+        },
     )
 }
 

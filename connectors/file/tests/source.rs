@@ -39,6 +39,7 @@ impl Reader {
             task: 0,
             offsets: Arc::new(Committed(committed)),
             topics: Arc::new(raccord_plugin::NoTopics),
+            metrics: Arc::new(raccord_plugin::NoMetrics),
             cancel: CancellationToken::new(),
         };
         let config = RawConfig::from([("file", file.to_str().unwrap()), ("topic", "t"), ("batch.size", "3")]);
@@ -186,6 +187,7 @@ async fn a_folder_or_a_wrong_offset_is_told_apart() {
         task: 0,
         offsets: Arc::new(Committed(Some(wrong))),
         topics: Arc::new(raccord_plugin::NoTopics),
+        metrics: Arc::new(raccord_plugin::NoMetrics),
         cancel: CancellationToken::new(),
     };
     let config = RawConfig::from([("file", path.to_str().unwrap()), ("topic", "t")]);

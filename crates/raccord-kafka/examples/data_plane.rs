@@ -18,6 +18,7 @@ use raccord_config::Class;
 use raccord_kafka::RdKafka;
 use raccord_plugin::{OffsetMap, OffsetReader, Plugin, RawConfig, Result, SourceOffset};
 use raccord_runtime::config::WorkerConfig;
+use raccord_runtime::metrics::TaskMetrics;
 use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
 use tokio::sync::mpsc;
 
@@ -101,7 +102,7 @@ async fn run(mode: &str, options: &HashMap<String, String>) {
         worker: Arc::new(worker(&option("bootstrap"))),
         kafka: Arc::new(RdKafka::default()),
         offsets: positions.clone(),
-        error_metrics: Arc::default(),
+        metrics: TaskMetrics::default(),
         target: TaskTarget::Started,
         events,
     });

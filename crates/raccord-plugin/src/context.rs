@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{OffsetReader, TopicPartition, TopicReaders};
+use crate::{MetricsRegistry, OffsetReader, TopicPartition, TopicReaders};
 
 /// Given to a source task when it opens.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct SourceContext {
     pub offsets: Arc<dyn OffsetReader>,
     /// Topics that the task reads itself.
     pub topics: Arc<dyn TopicReaders>,
+    /// Where the task says what it counts.
+    pub metrics: Arc<dyn MetricsRegistry>,
     /// Cancelled when the task is to stop; long work outside `poll` watches it.
     pub cancel: CancellationToken,
 }
@@ -49,6 +51,8 @@ pub struct SinkContext {
     pub task: u32,
     /// What the task may ask.
     pub requests: Arc<dyn SinkRequests>,
+    /// Where the task says what it counts.
+    pub metrics: Arc<dyn MetricsRegistry>,
     /// Cancelled when the task is to stop.
     pub cancel: CancellationToken,
 }

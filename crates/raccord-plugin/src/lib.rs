@@ -9,6 +9,7 @@ mod connector;
 mod context;
 mod converter;
 mod error;
+mod metrics;
 mod offset;
 mod plugin;
 mod sink;
@@ -20,6 +21,7 @@ pub use connector::{ConnectorContext, ConnectorEvents, ExactlyOnceSupport, SinkC
 pub use context::{SinkContext, SinkRequests, SourceContext};
 pub use converter::{Converter, Decoder, Encoded, Encoder, HeaderConverter};
 pub use error::{Error, ErrorKind, Result};
+pub use metrics::{Metric, MetricKind, MetricsRegistry, NoMetrics, ReadMetrics, Samples};
 pub use offset::{OffsetMap, OffsetReader, SourceOffset};
 pub use plugin::{KAFKA_VERSION, Make, Plugin, PluginKind, Role};
 pub use raccord_config::{ConfigDef, RawConfig};

@@ -13,7 +13,7 @@ use crate::json::BodyError;
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// JSON; none for answers without a body.
+    /// In the form that the route gives; none for answers without a body.
     pub body: Option<Vec<u8>>,
     /// Path of what was created.
     pub location: Option<String>,

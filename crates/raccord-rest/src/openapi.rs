@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::routes::{Call, Documented, Parameter, ROUTES, Reply, Route, Takes};
+use crate::routes::{Call, Gives, Parameter, ROUTES, Reply, Route, Takes};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
@@ -60,7 +60,7 @@ fn operation(route: &Route) -> Value {
         }
         Takes::Signed => operation["x-internal"] = Value::Bool(true),
     }
-    operation["responses"] = responses(route.answers);
+    operation["responses"] = responses(route);
     operation
 }
 
@@ -73,12 +73,15 @@ fn query_parameter(parameter: &Parameter) -> Value {
     })
 }
 
-fn responses(answers: &[Documented]) -> Value {
+fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
-    for (status, schema, meaning) in answers {
+    for (status, schema, meaning) in route.answers {
         let mut answer = json!({ "description": meaning });
         if !schema.is_empty() {
-            answer["content"] = content(schema);
+            answer["content"] = match route.gives {
+                Gives::Json => content(schema),
+                Gives::Text(media_type) => content_of(media_type, schema),
+            };
         }
         responses.insert(status.to_string(), answer);
     }
@@ -90,7 +93,11 @@ fn responses(answers: &[Documented]) -> Value {
 }
 
 fn content(schema: &str) -> Value {
-    json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
+    content_of("application/json", schema)
+}
+
+fn content_of(media_type: &str, schema: &str) -> Value {
+    json!({ media_type: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use raccord_runtime::Herder;
 
 use crate::answer::{Answer, Failure};
-use crate::handlers::{connectors, internal, loggers, offsets, plugins, root, tasks};
+use crate::handlers::{connectors, internal, loggers, metrics, offsets, plugins, root, tasks};
 use crate::openapi;
 use crate::query::Query;
 use crate::request_path::Segment;
@@ -61,6 +61,15 @@ pub enum Takes {
     Signed,
 }
 
+/// The form of a route's answers, apart from errors, which are JSON everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// JSON, which a client must be ready to take.
+    Json,
+    /// Text of that media type, whatever a client prefers.
+    Text(&'static str),
+}
+
 /// A query parameter, for the documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
@@ -85,6 +94,8 @@ pub struct Route {
     pub face: Face,
     /// What it takes.
     pub takes: Takes,
+    /// What it gives.
+    pub gives: Gives,
     /// What answers.
     pub handler: Handler,
     /// One sentence.
@@ -103,6 +114,7 @@ macro_rules! route {
             path: $path,
             face: Face::$face,
             takes: $takes,
+            gives: Gives::Json,
             handler: $handler,
             summary: $summary,
             parameters: &[$($parameter),*],
@@ -136,6 +148,11 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/health", Regular, NOTHING, root::health, "Whether the worker is up and answers",
         [], [(200, "WorkerStatus", "It does"), (503, "WorkerStatus", "It is still starting"),
              (500, "WorkerStatus", "It does not answer")]),
+    Route {
+        gives: Gives::Text(metrics::CONTENT_TYPE),
+        ..route!(GET "/metrics", Regular, NOTHING, metrics::all, "What the worker and its tasks count, for Prometheus",
+            [], [(200, "Metrics", "The metrics in Prometheus' text format")])
+    },
     route!(GET "/connectors", Regular, NOTHING, connectors::list, "All connectors",
         [EXPAND], [(200, "Connectors", "Names, or what `expand` asks for by name")]),
     route!(POST "/connectors", Regular, Takes::Json("CreateConnectorRequest"), connectors::create,

@@ -24,7 +24,7 @@ use crate::page;
 use crate::query::Query;
 use crate::request_path::{self, BadPath, Segment};
 use crate::response_headers::HeaderRules;
-use crate::routes::{Call, Face, Found, Route, Takes, find};
+use crate::routes::{Call, Face, Found, Gives, Route, Takes, find};
 use crate::settings::TopicTracking;
 
 /// Bounds of what a request may cost.
@@ -183,22 +183,28 @@ impl Service {
         let Ok(accept) = Accept::parse(text(&request.headers, &header::ACCEPT)) else {
             return Outcome::page(request, &format!("{base}{}", request.uri.path()), "Bad Request", false);
         };
-        let Some(content_type) = accept.json() else {
-            return Outcome::failure(&Failure::framework(406), None);
+        let json_type = match (accept.json(), route.gives) {
+            (Some(json_type), _) => json_type,
+            (None, Gives::Json) => return Outcome::failure(&Failure::framework(406), None),
+            (None, Gives::Text(_)) => "application/json".to_owned(),
         };
-        if let Some(refused) = self.refuse(request, route, &content_type) {
+        if let Some(refused) = self.refuse(request, route, &json_type) {
             return refused;
         }
         match self.handle(request, route, variables, sent_type, body).await {
             Ok(answer) => {
-                let has_body = answer.body.is_some().then_some(content_type.as_str());
+                let content_type = match route.gives {
+                    Gives::Json => json_type.as_str(),
+                    Gives::Text(content_type) => content_type,
+                };
+                let has_body = answer.body.is_some().then_some(content_type);
                 let mut outcome = Outcome::new(answer.status, answer.body.unwrap_or_default(), has_body);
                 if let Some(location) = answer.location {
                     outcome.header(header::LOCATION, &format!("{base}{location}"));
                 }
                 outcome
             }
-            Err(failure) => Outcome::failure(&failure, Some(&content_type)),
+            Err(failure) => Outcome::failure(&failure, Some(&json_type)),
         }
     }
 

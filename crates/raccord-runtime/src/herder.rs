@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use raccord_plugin::{OffsetMap, Plugin, RawConfig};
 
+use crate::metrics::Family;
+
 /// Why a request cannot be answered with success. The numbers are HTTP's, which Connect's REST answers use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HerderError {
@@ -153,6 +155,8 @@ pub trait Herder: Send + Sync {
     async fn server_info(&self) -> HerderResult<ServerInfo>;
     /// `GET /health`.
     async fn health(&self) -> Health;
+    /// `GET /metrics`: what this worker and its tasks count, by name.
+    async fn metrics(&self) -> Vec<Family>;
     /// Names of all connectors in the order in which Connect lists them.
     async fn connectors(&self) -> HerderResult<Vec<String>>;
     /// `GET /connectors/{name}`.

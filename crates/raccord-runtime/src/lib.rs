@@ -18,6 +18,7 @@ pub mod group;
 pub mod herder;
 mod internal_topics;
 pub mod loggers;
+pub mod metrics;
 pub mod offset_log;
 mod placeholders;
 mod plugins;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::WorkerConfig;
-use crate::error_metrics::ErrorMetrics;
+use crate::metrics::TaskMetrics;
 use crate::ports::Kafka;
 
 /// A task's identity: `<connector>-<task>`.
@@ -73,8 +73,8 @@ pub struct TaskSpec {
     pub kafka: Arc<dyn Kafka>,
     /// This connector's offsets.
     pub offsets: Arc<dyn OffsetStore>,
-    /// Counts its errors.
-    pub error_metrics: Arc<ErrorMetrics>,
+    /// Counts what it does, and keeps what its plugin counts.
+    pub metrics: TaskMetrics,
     /// What it should do first.
     pub target: TaskTarget,
     /// Tells the herder; the sender of the channel it listens to. Bounded; a task waits when the herder is behind.

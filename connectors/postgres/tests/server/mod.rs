@@ -151,6 +151,7 @@ impl Driven {
             task: 0,
             offsets: offsets.clone(),
             topics: Arc::new(raccord_plugin::NoTopics),
+            metrics: Arc::new(raccord_plugin::NoMetrics),
             cancel: CancellationToken::new(),
         };
         task.open(context, config).await.unwrap_or_else(|error| panic!("{}", error.trace()));

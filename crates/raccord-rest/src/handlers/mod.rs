@@ -3,6 +3,7 @@
 pub mod connectors;
 pub mod internal;
 pub mod loggers;
+pub mod metrics;
 pub mod offsets;
 pub mod plugins;
 pub mod root;

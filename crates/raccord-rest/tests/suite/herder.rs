@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use raccord_plugin::data::java_order;
-use raccord_plugin::{ConfigDef, Converter, Error, Make, Plugin, RawConfig, Role};
+use raccord_plugin::{ConfigDef, Converter, Error, Make, Metric, Plugin, RawConfig, Role};
 use raccord_runtime::Herder;
 use raccord_runtime::herder::{
     ConnectorInfo, ConnectorStatus, ConnectorType, Health, HerderError, HerderResult, LoggerLevel,
     OffsetEntry, ServerInfo, StatusEntry, TargetState, TaskRef,
 };
+use raccord_runtime::metrics::{Family, Sample};
 
 pub struct Script {
     pub health: Health,
@@ -140,6 +141,11 @@ impl Herder for Script {
             Health::Unhealthy(text) if text == "silent" => std::future::pending().await,
             health => health.clone(),
         }
+    }
+
+    async fn metrics(&self) -> Vec<Family> {
+        let sample = Sample { labels: vec![("connector", "c".to_owned())], value: 1.0 };
+        vec![Family { metric: Metric::gauge("up", "Up."), samples: vec![sample] }]
     }
 
     async fn connectors(&self) -> HerderResult<Vec<String>> {

@@ -30,6 +30,8 @@ const STATUS: &str = r#"{"name":"c","connector":{"state":"RUNNING","worker_id":"
 const PLAN: &str = r#"{"name":"c","connector":{"state":"RESTARTING","worker_id":"w:8083","version":"1"},"tasks":[{"id":0,"state":"RESTARTING","worker_id":"w:8083","version":"1"},{"id":1,"state":"FAILED","worker_id":"w:8083","version":null,"trace":"java.lang.X: a\n\tat b"}],"type":"source"}"#;
 const BUSY: &str = r#"{"error_code":409,"message":"Cannot complete request momentarily due to stale configuration (typically caused by a concurrent config change)"}"#;
 
+const METRICS: &str = "# HELP up Up.\n# TYPE up gauge\nup{connector=\"c\"} 1\n";
+
 const CASES: &[Case] = &[
     case(
         "GET /",
@@ -45,6 +47,7 @@ const CASES: &[Case] = &[
         r#"{"status":"healthy","message":"Worker has completed startup and is ready to handle requests."}"#,
         &[],
     ),
+    case("GET /metrics", "", 200, METRICS, &[]),
     case("GET /connectors", "", 200, r#"["c","zz","gone"]"#, &[]),
     case("GET /connectors/?x=1", "", 200, r#"["c","zz","gone"]"#, &[]),
     case(
@@ -321,7 +324,11 @@ async fn every_route_answers_as_connect_does() {
             case.body
         );
         assert_eq!(server.herder.calls(), case.calls, "{} {:?}", case.line, case.body);
-        let content_type = (!case.answer.is_empty()).then_some("application/json");
+        let content_type = match case.answer {
+            "" => None,
+            METRICS => Some("text/plain; version=0.0.4; charset=utf-8"),
+            _ => Some("application/json"),
+        };
         assert_eq!(got.header("content-type"), content_type, "{}", case.line);
         let location = match case.status {
             201 => Some(format!(
@@ -387,6 +394,39 @@ async fn topics_can_be_forbidden() {
     let fixed = [("topic.tracking.allow.reset", "FALSE")];
     check(&fixed, "GET /connectors/c/topics", 200, "t2").await;
     check(&fixed, "PUT /connectors/c/topics/reset", 403, "Topic tracking reset is disabled.").await;
+}
+
+#[tokio::test]
+async fn metrics_are_text_whatever_is_preferred() {
+    let server = server(&[]);
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    for accept in [prometheus, "text/plain", "application/json", "*/*"] {
+        let got = server.send(Request::new("GET /metrics").header("Accept", accept)).await;
+        assert_eq!((got.status, got.body.as_str()), (200, METRICS), "{accept}");
+        assert_eq!(got.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"), "{accept}");
+    }
+    let got = server.send(Request::new("GET /connectors").header("Accept", "text/plain")).await;
+    assert_eq!(got.status, 406, "only metrics are text");
+    assert_eq!(server.send(Request::new("POST /metrics")).await.status, 405);
+}
+
+#[tokio::test]
+async fn metrics_ask_for_the_password_that_all_paths_ask_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users.properties");
+    std::fs::write(&users, "ann=secret\n").unwrap();
+    let jaas = format!(
+        "KafkaConnect {{\n org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required\n \
+         file=\"{}\";\n}};",
+        users.display()
+    );
+    let extension = "org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension";
+    let settings = settings(&[("rest.extension.classes", extension)], Some(&jaas)).unwrap();
+    let server = Server::with(settings, Script::default(), Limits::default());
+    let got = server.send(Request::new("GET /metrics")).await;
+    assert_eq!((got.status, got.body.as_str()), (401, "User cannot access the resource."));
+    let known = Request::new("GET /metrics").header("Authorization", "Basic YW5uOnNlY3JldA==");
+    assert_eq!(server.send(known).await.status, 200);
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ impl DeadLetters {
             topic: settings.topic.as_str().into(),
             producer: spec.kafka.producer(&producer).map_err(named)?,
             context_headers: settings.context_headers,
-            metrics: spec.error_metrics.clone(),
+            metrics: spec.metrics.errors.clone(),
             waiting: VecDeque::new(),
             retry_at: None,
             acks: Acks::default(),

@@ -36,6 +36,7 @@ use crate::chain::{Chain, Converters};
 use crate::client_properties;
 use crate::config::{SinkCommon, SinkErrorKeys};
 use crate::dead_letters::{self, DeadLetters};
+use crate::metrics::RecordMetrics;
 use crate::ports::{Consumer, ConsumerEvent, Fetched, Subscription};
 use crate::task::{Lifecycle, TaskEvent, TaskId, TaskSpec, catch_panic, millis};
 use crate::tolerance::Tolerance;
@@ -90,6 +91,7 @@ struct SinkLoop {
     decoding: Decoding,
     chain: Chain,
     tolerance: Tolerance,
+    records: Arc<RecordMetrics>,
     /// Where records go that are given up. `None` before it is open, or when there is none.
     dead_letters: Option<DeadLetters>,
     dead_letter_settings: Option<dead_letters::Settings>,
@@ -147,7 +149,8 @@ impl SinkLoop {
             consumer,
             decoding: Decoding::new(converters),
             chain,
-            tolerance: Tolerance::new(id.clone(), &common.common, spec.error_metrics.clone()),
+            tolerance: Tolerance::new(id.clone(), &common.common, spec.metrics.errors.clone()),
+            records: spec.metrics.records.clone(),
             dead_letters: None,
             dead_letter_settings: dead_letter_settings(&common),
             letters_patience: millis(worker.offset_flush_timeout_ms),
@@ -180,6 +183,7 @@ impl SinkLoop {
             connector: spec.id.connector.clone(),
             task: spec.id.task,
             requests: self.requests.clone(),
+            metrics: spec.metrics.plugin.registry(),
             cancel: lifecycle.cancel().clone(),
         };
         tokio::select! {
@@ -354,6 +358,7 @@ impl SinkLoop {
         std::mem::swap(&mut self.fetched, &mut self.incoming);
         self.decoding.begin(&self.fetched)?;
         let fetched = std::mem::take(&mut self.fetched);
+        self.records.read(fetched.records.len());
         self.batch.partitions.clear();
         self.batch.partitions.extend_from_slice(&fetched.partitions);
         self.note_ends(&fetched);
@@ -422,6 +427,7 @@ impl SinkLoop {
         for (partition, end) in self.batch_ends.drain(..) {
             self.offsets.put(&partition, end);
         }
+        self.records.sent(self.batch.records.len());
         self.batch.records.clear();
         if self.redelivery.take().is_some() {
             self.resume_all()?;

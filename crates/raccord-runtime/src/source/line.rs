@@ -19,6 +19,7 @@ use super::topics::Topics;
 use crate::ack_tracker::AckTracker;
 use crate::chain::{Chain, ChainFailure};
 use crate::dead_letters::NO_TICKET;
+use crate::metrics::RecordMetrics;
 use crate::ports::{Acks, Producer, SendError};
 use crate::task::{Lifecycle, TaskId};
 use crate::tolerance::{Attempts, Failure, Stage, Tolerance};
@@ -265,6 +266,7 @@ pub(super) struct Outlet {
     pub(super) tracker: AckTracker,
     acks: Acks,
     tolerance: Tolerance,
+    pub(super) records: Arc<RecordMetrics>,
     /// Where records go that are given up. `None` before it is open, or when there is none.
     pub(super) letters: Option<SourceLetters>,
     /// Records that Kafka did not take and whose letters are still to be written.
@@ -281,12 +283,18 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    pub(super) fn new(producer: Box<dyn Producer>, tolerance: Tolerance, track_topics: bool) -> Self {
+    pub(super) fn new(
+        producer: Box<dyn Producer>,
+        tolerance: Tolerance,
+        records: &Arc<RecordMetrics>,
+        track_topics: bool,
+    ) -> Self {
         Self {
             producer,
             tracker: AckTracker::default(),
             acks: Acks::default(),
             tolerance,
+            records: records.clone(),
             letters: None,
             refused: Vec::new(),
             failure: None,
@@ -334,6 +342,7 @@ impl Outlet {
         for ticket in &self.acks.delivered {
             self.tracker.ack(*ticket);
         }
+        self.records.written(self.acks.delivered.len());
         if let Some(letters) = &mut self.letters {
             letters.take_acks(&self.acks.delivered, &mut self.tracker);
         }

@@ -109,7 +109,7 @@ impl SourceLoop {
             SourceCommon::parse(config).map_err(|findings| Error::config(findings.first().to_owned()))?;
         let beyond =
             SourceErrorKeys::parse(config).map_err(|findings| Error::config(findings.first().to_owned()))?;
-        let tolerance = Tolerance::new(id.clone(), &common.common, spec.error_metrics.clone());
+        let tolerance = Tolerance::new(id.clone(), &common.common, spec.metrics.errors.clone());
         let groups = match worker.topic_creation_enable {
             true => TopicGroups::parse(config)?,
             false => None,
@@ -125,7 +125,8 @@ impl SourceLoop {
         let converters = Converters::new(spec.plugins, &common.common, config, worker)?;
         let producer = client_properties::producer(worker, config, format!("connector-producer-{id}"));
         let producer = spec.kafka.producer(&producer)?;
-        let outlet = Outlet::new(producer, tolerance.clone(), worker.topic_tracking_enable);
+        let outlet =
+            Outlet::new(producer, tolerance.clone(), &spec.metrics.records, worker.topic_tracking_enable);
         let (interval, timeout) =
             (millis(worker.offset_flush_interval_ms), millis(worker.offset_flush_timeout_ms));
         Ok(Self {
@@ -158,6 +159,7 @@ impl SourceLoop {
             task: spec.id.task,
             offsets: spec.offsets.clone(),
             topics: Arc::new(KafkaTopics(spec.kafka.clone())),
+            metrics: spec.metrics.plugin.registry(),
             cancel: lifecycle.cancel().clone(),
         };
         tokio::select! {
@@ -245,6 +247,7 @@ impl SourceLoop {
 
     async fn send_batch(&mut self, lifecycle: &Lifecycle) -> Result<()> {
         let Self { task, batch, line, commits, .. } = self;
+        line.outlet.records.polled(batch.len());
         for record in batch.drain() {
             if let Err(stuck) = line.push(record) {
                 line.unstick(stuck, &mut **task, commits, lifecycle).await?;

@@ -15,13 +15,14 @@ use crate::herder::{
     ConnectorInfo, ConnectorStatus, Health, Herder, HerderError, HerderResult, LoggerLevel, OffsetEntry,
     ServerInfo, StatusEntry, TargetState, TaskRef,
 };
+use crate::metrics::Family;
 use crate::task::TaskId;
 use crate::validate::{self, ConfigInfos};
 
 /// `rest.request.timeout.ms` of Connect, which nobody can set.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long `/health` waits for the coordinator.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long `/health` and `/metrics` wait for the coordinator.
+pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Takes the one answer out that fits the request.
 macro_rules! expect {
@@ -47,7 +48,7 @@ impl DistributedHerder {
         }
     }
 
-    async fn ask_patiently(&self, id: RequestId, request: Request) -> HerderResult<Answer> {
+    pub(super) async fn ask_patiently(&self, id: RequestId, request: Request) -> HerderResult<Answer> {
         let (reply, answer) = oneshot::channel();
         let gone = || HerderError::new(500, "Worker is shutting down");
         self.mail.send(Mail::Request(id, request, reply)).await.map_err(|_| gone())?;
@@ -115,6 +116,10 @@ impl Herder for DistributedHerder {
             Ok(Err(error)) => Health::Unhealthy(error.message),
             Err(_) => Health::Unhealthy(self.shared.stage.summary()),
         }
+    }
+
+    async fn metrics(&self) -> Vec<Family> {
+        self.all_metrics().await
     }
 
     async fn connectors(&self) -> HerderResult<Vec<String>> {

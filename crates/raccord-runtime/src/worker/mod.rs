@@ -8,6 +8,7 @@ mod answers;
 mod connector;
 mod effects;
 mod memory_log;
+mod metrics;
 mod offsets;
 mod open;
 mod run;
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::{Providers, Resolved, RestartKeys, WorkerConfig};
 use crate::group::WorkerGroup;
 use crate::loggers::{LogLevels, Loggers};
+use crate::metrics::Registry;
 use crate::offset_log::TopicOffsets;
 use crate::ports::Kafka;
 use crate::redaction::keep_secret;
@@ -65,6 +67,8 @@ struct Shared {
     version: String,
     commit: String,
     loggers: Loggers,
+    /// What its tasks count.
+    metrics: Arc<Registry>,
     stage: stage::StageCell,
     /// What was found when the worker came up; `None` until then.
     started: watch::Sender<Option<Arc<open::Opened>>>,
@@ -119,6 +123,7 @@ impl DistributedHerder {
             plugins: deps.plugins,
             kafka: deps.kafka,
             loggers: Loggers::new(deps.log_levels, deps.clock.clone()),
+            metrics: Arc::default(),
             stage: stage::StageCell::new(
                 "initializing and reading to the end of internal topics",
                 deps.clock.now_ms(),

@@ -11,6 +11,7 @@ use super::open::Opened;
 use super::run::Mail;
 use super::{Shared, offsets, resolve};
 use crate::coordinator::{Epoch, TaskNews};
+use crate::metrics::Moves;
 use crate::offset_log::NoOffsets;
 use crate::plugins;
 use crate::redaction::redact;
@@ -174,12 +175,16 @@ async fn prepare(
     let plugin = plugins::expect_connector(shared.plugins, &connector_config)?;
     let name = start.id.connector.clone();
     check_tasks_max(&name, &connector_config, start.tasks as usize)?;
-    let offsets: Arc<dyn OffsetStore> = match plugin.make {
-        Make::Source { .. } => Arc::new(offsets::store(shared, opened, &name, &connector_config).await?),
-        Make::Sink { .. } => Arc::new(NoOffsets),
+    let (offsets, moves): (Arc<dyn OffsetStore>, _) = match plugin.make {
+        Make::Source { .. } => {
+            let store = offsets::store(shared, opened, &name, &connector_config).await?;
+            (Arc::new(store), Moves::FromSource)
+        }
+        Make::Sink { .. } => (Arc::new(NoOffsets), Moves::ToSink),
         _ => return Err(Error::config(format!("{} is no connector", plugin.class))),
     };
     Ok(TaskSpec {
+        metrics: shared.metrics.begin(&start.id, moves),
         id: start.id,
         plugin,
         plugins: shared.plugins,
@@ -188,7 +193,6 @@ async fn prepare(
         worker: shared.config.clone(),
         kafka: shared.kafka.clone(),
         offsets,
-        error_metrics: Arc::default(),
         target: start.target,
         events,
     })

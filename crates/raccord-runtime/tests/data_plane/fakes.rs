@@ -14,6 +14,7 @@ use raccord_plugin::{
 };
 use raccord_runtime::config::WorkerConfig;
 use raccord_runtime::error_metrics::{ErrorCounts, ErrorMetrics};
+use raccord_runtime::metrics::TaskMetrics;
 use raccord_runtime::ports::Kafka;
 use raccord_runtime::task::{OffsetStore, TaskEvent, TaskId, TaskSpec, TaskTarget, spawn};
 use tokio::sync::mpsc;
@@ -144,7 +145,7 @@ pub async fn run_task(
         worker: Arc::new(worker),
         kafka,
         offsets: offsets.clone(),
-        error_metrics: metrics.clone(),
+        metrics: TaskMetrics { errors: metrics.clone(), ..TaskMetrics::default() },
         target: TaskTarget::Started,
         events,
     });

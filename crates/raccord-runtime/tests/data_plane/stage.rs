@@ -14,6 +14,7 @@ use raccord_plugin::{
     SchemaAndValue,
 };
 use raccord_runtime::config::WorkerConfig;
+use raccord_runtime::metrics::TaskMetrics;
 use raccord_runtime::ports::{
     Acks, Admin, CompactedLog, Consumer, Kafka, LogRecord, LogTopic, Outgoing, Producer, SendError,
     Subscription,
@@ -197,7 +198,7 @@ impl Stage {
             worker: Arc::new(worker()),
             kafka: self.kafka.clone(),
             offsets: self.offsets.clone(),
-            error_metrics: Arc::default(),
+            metrics: TaskMetrics::default(),
             target: if dice.chance(10) { TaskTarget::Paused } else { TaskTarget::Started },
             events,
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use raccord_data::Position;
 use raccord_plugin::{
-    CommitOffsets, Make, RawConfig, SinkBatch, SinkContext, SinkRequests, SinkTask, TopicPartition,
+    CommitOffsets, Make, NoMetrics, RawConfig, SinkBatch, SinkContext, SinkRequests, SinkTask, TopicPartition,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -223,6 +223,7 @@ fn context() -> SinkContext {
         connector: "conformance".into(),
         task: 0,
         requests: Arc::new(Requests::default()),
+        metrics: Arc::new(NoMetrics),
         cancel: CancellationToken::new(),
     }
 }

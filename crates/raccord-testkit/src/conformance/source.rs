@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raccord_data::{Position, Record};
-use raccord_plugin::{Make, NoTopics, RawConfig, SourceBatch, SourceContext, SourceTask};
+use raccord_plugin::{Make, NoMetrics, NoTopics, RawConfig, SourceBatch, SourceContext, SourceTask};
 use tokio_util::sync::CancellationToken;
 
 use super::{Offsets, SourceFixture, config, patiently};
@@ -258,6 +258,7 @@ fn context(offsets: Arc<Offsets>) -> SourceContext {
         task: 0,
         offsets,
         topics: Arc::new(NoTopics),
+        metrics: Arc::new(NoMetrics),
         cancel: CancellationToken::new(),
     }
 }
