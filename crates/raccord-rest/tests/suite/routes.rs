@@ -399,7 +399,8 @@ async fn topics_can_be_forbidden() {
 #[tokio::test]
 async fn metrics_are_text_whatever_is_preferred() {
     let server = server(&[]);
-    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let prometheus =
+        "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     for accept in [prometheus, "text/plain", "application/json", "*/*"] {
         let got = server.send(Request::new("GET /metrics").header("Accept", accept)).await;
         assert_eq!((got.status, got.body.as_str()), (200, METRICS), "{accept}");
@@ -413,15 +414,16 @@ async fn metrics_are_text_whatever_is_preferred() {
 #[tokio::test]
 async fn metrics_ask_for_the_password_that_all_paths_ask_for() {
     let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users.properties");
+    let (users, jaas) = (folder.path().join("users"), folder.path().join("jaas"));
     std::fs::write(&users, "ann=secret\n").unwrap();
-    let jaas = format!(
+    let entry = format!(
         "KafkaConnect {{\n org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule required\n \
          file=\"{}\";\n}};",
         users.display()
     );
+    std::fs::write(&jaas, entry).unwrap();
     let extension = "org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension";
-    let settings = settings(&[("rest.extension.classes", extension)], Some(&jaas)).unwrap();
+    let settings = settings(&[("rest.extension.classes", extension)], jaas.to_str()).unwrap();
     let server = Server::with(settings, Script::default(), Limits::default());
     let got = server.send(Request::new("GET /metrics")).await;
     assert_eq!((got.status, got.body.as_str()), (401, "User cannot access the resource."));
