@@ -31,8 +31,10 @@ const SENT: Metric = Metric::counter(
     "Records that came out of the transforms and that the task has taken.",
 );
 
-/// Metrics of errors, and where they are counted.
-const ERRORS: [(Metric, fn(&ErrorCounts) -> u64); 8] = [
+/// A metric of errors, and where it is counted.
+type ErrorRow = (Metric, fn(&ErrorCounts) -> u64);
+
+const ERRORS: [ErrorRow; 8] = [
     (
         Metric::counter(
             "kafka_connect_task_error_total_record_failures",
