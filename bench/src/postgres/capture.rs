@@ -12,9 +12,6 @@ use crate::flow::{Flow, Flowed};
 /// The connector of lab 6.
 const LAB: &str = include_str!("../../../docs/labs/banking/connector.json");
 
-/// The two workers.
-pub const BOTH: [Whose; 2] = [Whose::Raccord, Whose::Apache];
-
 /// Its name in reports.
 pub fn contestant(whose: Whose) -> &'static str {
     match whose {

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use raccord_parity::cdc::postgres::newest;
 
-use super::capture::{BOTH, Capture, contestant};
+use super::capture::{Capture, contestant};
 use super::stage::{DATABASE, Stage, insert_bookings};
 use crate::measure::run as run_command;
 use crate::report::Report;
@@ -27,7 +27,9 @@ pub fn run(stage: &Stage, rows: u64, rounds: usize, report: &mut Report) -> Resu
     let transactions = rows.div_ceil(TRANSACTION);
     for round in 0..rounds {
         stage.fresh_schema()?;
-        let captures = BOTH.map(|whose| Capture::new(stage, whose, &format!("drain{round}")));
+        let name = format!("drain{round}");
+        let captures: Vec<_> =
+            stage.contestants().iter().map(|whose| Capture::new(stage, *whose, &name)).collect();
         for capture in &captures {
             capture.create(&[])?;
             capture.streams()?;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
-use super::capture::{BOTH, Capture, contestant};
+use super::capture::{Capture, contestant};
 use super::drain;
 use super::stage::{DATABASE, Stage, insert_bookings};
 use crate::report::Report;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 /// When a contestant fails, or no backlog was drained before, which says what half the load is.
 pub fn run(stage: &Stage, seconds: u64, report: &mut Report) -> Result<()> {
-    for whose in BOTH {
+    for &whose in stage.contestants() {
         stage.fresh_schema()?;
         let capture = Capture::new(stage, whose, "latency");
         capture.create(&[])?;

@@ -41,6 +41,9 @@ pub struct PostgresArguments {
     /// Which benchmarks: drain, snapshot, latency, memory.
     #[arg(long, value_delimiter = ',', default_value = "drain,snapshot,latency,memory")]
     only: Vec<String>,
+    /// Without Debezium, to see what a change of ours brings.
+    #[arg(long)]
+    alone: bool,
     /// Where the report goes.
     #[arg(long, default_value = "bench/results")]
     results: PathBuf,
@@ -52,7 +55,7 @@ pub struct PostgresArguments {
 /// When a contestant fails.
 pub fn run(binary: &Path, arguments: &PostgresArguments) -> Result<()> {
     let mut report = Report::new(arguments.rows, arguments.rounds);
-    let stage = Stage::start(binary)?;
+    let stage = Stage::start(binary, arguments.alone)?;
     for name in &arguments.only {
         match name.as_str() {
             "drain" => drain::run(&stage, arguments.rows, arguments.rounds, &mut report)?,

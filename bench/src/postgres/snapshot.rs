@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::capture::{BOTH, Capture, contestant};
+use super::capture::{Capture, contestant};
 use super::stage::{Stage, insert_bookings};
 use crate::report::Report;
 
@@ -19,7 +19,7 @@ pub fn run(stage: &Stage, rows: u64, rounds: usize, report: &mut Report) -> Resu
     stage.sql(&insert_bookings("1", &rows.to_string()))?;
     stage.sql("VACUUM (FREEZE, ANALYZE) banking.bookings")?;
     for round in 0..rounds {
-        for whose in BOTH {
+        for &whose in stage.contestants() {
             let capture = Capture::new(stage, whose, &format!("snapshot{round}"));
             let read = capture.measure(rows, || capture.create(&[("snapshot.mode", "initial_only")]))?;
             report.add(RATE, contestant(whose), read.rate);

@@ -43,16 +43,16 @@ pub struct Stage {
     /// Looks at topics.
     pub client: BaseConsumer,
     raccord: Worker,
-    debezium: Worker,
+    debezium: Option<Worker>,
     _scratch: Scratch,
 }
 
 impl Stage {
-    /// Starts all of it.
+    /// Starts all of it; Debezium only when it is not `alone`.
     ///
     /// # Errors
     /// When something does not come up.
-    pub fn start(binary: &Path) -> Result<Self> {
+    pub fn start(binary: &Path, alone: bool) -> Result<Self> {
         let (scratch, folder) = scratch()?;
         let postgres = Postgres::start_with(&newest()?, &folder, SERVER)?;
         postgres.fresh_database(DATABASE)?;
@@ -75,7 +75,7 @@ impl Stage {
         };
         Ok(Self {
             raccord: worker(Whose::Raccord, "")?,
-            debezium: worker(Whose::Apache, &plugins)?,
+            debezium: (!alone).then(|| worker(Whose::Apache, &plugins)).transpose()?,
             client: broker.client()?,
             postgres,
             broker,
@@ -83,11 +83,19 @@ impl Stage {
         })
     }
 
-    /// Whose worker.
+    /// Who takes part.
+    pub fn contestants(&self) -> &'static [Whose] {
+        match self.debezium {
+            Some(_) => &[Whose::Raccord, Whose::Apache],
+            None => &[Whose::Raccord],
+        }
+    }
+
+    /// Whose worker; ours where Debezium does not take part.
     pub fn worker(&self, whose: Whose) -> &Worker {
-        match whose {
-            Whose::Raccord => &self.raccord,
-            Whose::Apache => &self.debezium,
+        match (whose, &self.debezium) {
+            (Whose::Apache, Some(debezium)) => debezium,
+            _ => &self.raccord,
         }
     }
 
