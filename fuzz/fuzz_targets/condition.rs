@@ -53,7 +53,7 @@ fn records() -> Vec<Record> {
     let map = Value::Map(vec![("op".into(), "c".into()), ("after".into(), Value::Int64(1)), (Value::Int32(1), "x".into())]);
     let make = |schema: Option<&Arc<Schema>>, value: Value| {
         let mut record = Record::new("server1.public.orders".into(), schema.cloned(), value, Position::default());
-        record.headers.push(Header { key: "idh".into(), schema: None, value: Value::Int32(1) });
+        record.headers.to_mut().push(Header { key: "idh".into(), schema: None, value: Value::Int32(1) });
         record
     };
     vec![

@@ -288,7 +288,7 @@ impl Emitter {
             let mut tombstone = Record::new(record.topic.clone(), None, Value::Null, position);
             tombstone.key_schema.clone_from(&record.key_schema);
             tombstone.key.clone_from(&record.key);
-            tombstone.headers.clone_from(&record.headers);
+            tombstone.headers = record.headers.clone();
             tombstone
         });
         batch.push(record, bytes);

@@ -187,7 +187,7 @@ impl TablePlan {
         schema: &Arc<Schema>,
         mut cell: impl FnMut(&KeyCell) -> Result<Value, E>,
     ) -> Result<Struct, E> {
-        let mut cells = Vec::with_capacity(self.key_cells.len() + 1);
+        let mut cells = Vec::with_capacity(schema.fields().len());
         for (key_cell, field) in self.key_cells.iter().zip(schema.fields()) {
             let mut value = cell(key_cell)?;
             // The field of the value may tell more of the column than that of the key; Connect compares the two.

@@ -20,7 +20,7 @@ mod value;
 pub mod values;
 
 pub use decimal::{Decimal, NotADecimal, low_bits};
-pub use record::{Header, Position, Record, SchemaAndValue};
+pub use record::{Header, Headers, Position, Record, SchemaAndValue};
 pub use schema::{Field, Schema, SchemaBuilder, Type, logical};
 pub use structure::Struct;
 pub use text::Text;

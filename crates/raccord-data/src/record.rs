@@ -1,5 +1,6 @@
 //! Records: what flows between a connector and Kafka.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::{Schema, Value};
@@ -37,6 +38,58 @@ pub struct Header {
     pub value: Value,
 }
 
+/// The headers of a record in order. A connector often gives every record the same ones: a clone shares them, and who
+/// changes them has a copy of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Headers(Option<Arc<Vec<Header>>>);
+
+impl Headers {
+    /// Whether both are the same list, not only equal ones. Of lists that are not empty.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        matches!((&self.0, &other.0), (Some(own), Some(other)) if Arc::ptr_eq(own, other))
+    }
+
+    /// The headers, to change.
+    pub fn to_mut(&mut self) -> &mut Vec<Header> {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+}
+
+impl Deref for Headers {
+    type Target = [Header];
+
+    fn deref(&self) -> &[Header] {
+        self.0.as_ref().map_or(&[], |headers| headers.as_slice())
+    }
+}
+
+impl From<Vec<Header>> for Headers {
+    fn from(headers: Vec<Header>) -> Self {
+        Self((!headers.is_empty()).then(|| Arc::new(headers)))
+    }
+}
+
+impl FromIterator<Header> for Headers {
+    fn from_iter<I: IntoIterator<Item = Header>>(headers: I) -> Self {
+        headers.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl<'a> IntoIterator for &'a Headers {
+    type Item = &'a Header;
+    type IntoIter = std::slice::Iter<'a, Header>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
 /// A record on its way, in either direction.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -55,7 +108,7 @@ pub struct Record {
     /// Value; null with a null schema is a tombstone.
     pub value: Value,
     /// Headers in order.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
     /// The offset in Kafka of a record that a sink gets; `None` for records of sources. Transforms look at it.
     pub kafka_offset: Option<i64>,
     /// Where it comes from.
@@ -73,7 +126,7 @@ impl Record {
             key: Value::Null,
             value_schema,
             value,
-            headers: Vec::new(),
+            headers: Headers::default(),
             kafka_offset: None,
             position,
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raccord_plugin::data::{Header, Position, Record};
+use raccord_plugin::data::{Header, Headers, Position, Record};
 use raccord_plugin::{Decoder, HeaderConverter, Result, SchemaAndValue};
 
 use crate::chain::{Converters, NamedConverter};
@@ -83,7 +83,7 @@ impl Decoding {
             error,
         })?;
         let headers = match record.headers.is_empty() {
-            true => Vec::new(),
+            true => Headers::default(),
             false => self.headers(fetched, record)?,
         };
         let partition = &fetched.partitions[record.stream as usize];
@@ -102,7 +102,7 @@ impl Decoding {
     }
 
     #[cold]
-    fn headers(&self, fetched: &Fetched, record: &FetchedRecord) -> Result<Vec<Header>, Failure> {
+    fn headers(&self, fetched: &Fetched, record: &FetchedRecord) -> Result<Headers, Failure> {
         let topic = &fetched.partitions[record.stream as usize].topic;
         let range = record.headers.start as usize..record.headers.end as usize;
         let decode = |header: &crate::ports::FetchedHeader| {

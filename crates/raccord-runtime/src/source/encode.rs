@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use raccord_plugin::data::{Header, Record, Schema, Value};
+use raccord_plugin::data::{Header, Headers, Record, Schema, Value};
 use raccord_plugin::{Converter, Encoded, Encoder, Error, HeaderConverter, Result};
 
 use crate::chain::{Converters, NamedConverter};
@@ -21,7 +21,7 @@ pub(super) struct Encoding {
     header_class: &'static str,
     headers: EncodedHeaders,
     /// What `headers` were encoded from, and for which topic: a connector often gives every record the same.
-    headers_of: (Option<Arc<str>>, Vec<Header>),
+    headers_of: (Option<Arc<str>>, Headers),
 }
 
 /// The encoders of keys, or of values.
@@ -118,7 +118,7 @@ impl Encoding {
             header: converters.header,
             header_class: converters.header_class,
             headers: Vec::new(),
-            headers_of: (None, Vec::new()),
+            headers_of: (None, Headers::default()),
         }
     }
 
@@ -139,8 +139,9 @@ impl Encoding {
     fn has_headers_of(&self, record: &Record) -> bool {
         let (topic, headers) = &self.headers_of;
         topic.as_ref().is_some_and(|topic| Arc::ptr_eq(topic, &record.topic))
-            && headers.len() == record.headers.len()
-            && headers.iter().zip(&record.headers).all(|(known, header)| is_same_text(known, header))
+            && (headers.is_shared_with(&record.headers)
+                || headers.len() == record.headers.len()
+                    && headers.iter().zip(&record.headers).all(|(known, header)| is_same_text(known, header)))
     }
 
     fn encode_headers(&mut self, record: &Record) -> Result<(), Failure> {

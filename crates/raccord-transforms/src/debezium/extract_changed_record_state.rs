@@ -127,8 +127,8 @@ impl Transform for ExtractChangedRecordState {
             }
         }
         // Other transforms may count on the headers, so they come with creates, reads and deletes as well.
-        record.headers.extend(self.changed.as_ref().map(|list| list.header(changed)));
-        record.headers.extend(self.unchanged.as_ref().map(|list| list.header(unchanged)));
+        record.headers.to_mut().extend(self.changed.as_ref().map(|list| list.header(changed)));
+        record.headers.to_mut().extend(self.unchanged.as_ref().map(|list| list.header(unchanged)));
         Ok(Some(record))
     }
 }

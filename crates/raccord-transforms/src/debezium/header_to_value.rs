@@ -136,7 +136,7 @@ impl Transform for HeaderToValue {
         record.value_schema = Some(Arc::clone(value.schema()));
         record.value = Value::from(value);
         if self.moves {
-            record.headers.retain(|header| !self.headers.iter().any(|name| **name == *header.key));
+            record.headers.to_mut().retain(|header| !self.headers.iter().any(|name| **name == *header.key));
         }
         Ok(Some(record))
     }

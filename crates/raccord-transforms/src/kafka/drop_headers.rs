@@ -23,7 +23,7 @@ struct DropHeaders {
 
 impl Transform for DropHeaders {
     fn apply(&mut self, mut record: Record) -> Result<Option<Record>> {
-        record.headers.retain(|header| !self.names.iter().any(|name| **name == *header.key));
+        record.headers.to_mut().retain(|header| !self.names.iter().any(|name| **name == *header.key));
         Ok(Some(record))
     }
 }

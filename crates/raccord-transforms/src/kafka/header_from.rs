@@ -173,8 +173,8 @@ impl Transform for HeaderFrom {
         let mut headers = std::mem::take(&mut record.headers);
         let (schema, value) = self.part.both(&mut record);
         match schema {
-            None => self.move_from_map(value, &mut headers)?,
-            Some(_) => self.move_from_struct(schema, value, &mut headers)?,
+            None => self.move_from_map(value, headers.to_mut())?,
+            Some(_) => self.move_from_struct(schema, value, headers.to_mut())?,
         }
         record.headers = headers;
         Ok(Some(record))

@@ -37,7 +37,7 @@ impl InsertHeader {
 
 impl Transform for InsertHeader {
     fn apply(&mut self, mut record: Record) -> Result<Option<Record>> {
-        record.headers.push(self.header.clone());
+        record.headers.to_mut().push(self.header.clone());
         Ok(Some(record))
     }
 }

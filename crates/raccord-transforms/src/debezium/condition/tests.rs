@@ -32,7 +32,7 @@ fn record(json: &Json) -> Record {
     (record.key_schema, record.key) = (key.schema, key.value);
     for header in json["headers"].as_array().unwrap() {
         let SchemaAndValue { schema, value } = read(&header["value"]);
-        record.headers.push(Header { key: header["key"].as_str().unwrap().into(), schema, value });
+        record.headers.to_mut().push(Header { key: header["key"].as_str().unwrap().into(), schema, value });
     }
     record
 }

@@ -294,6 +294,6 @@ fn put(holder: &mut Struct, name: &str, value: Value) -> Result<()> {
 
 fn push_header(record: &mut Record, key: &Arc<str>, schema: &Arc<Schema>, value: Value) -> Result<()> {
     check_header(schema, &value)?;
-    record.headers.push(Header { key: Arc::clone(key), schema: Some(Arc::clone(schema)), value });
+    record.headers.to_mut().push(Header { key: Arc::clone(key), schema: Some(Arc::clone(schema)), value });
     Ok(())
 }

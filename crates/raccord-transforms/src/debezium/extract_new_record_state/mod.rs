@@ -95,7 +95,7 @@ impl Transform for ExtractNewRecordState {
             let value = header.value(event.cells(), &[]);
             check_header(&header.schema, &value)?;
             let (key, schema) = (Arc::clone(&header.name), Some(Arc::clone(&header.schema)));
-            record.headers.push(Header { key, schema, value });
+            record.headers.to_mut().push(Header { key, schema, value });
         }
         let (_, mut cells) = event.into_parts();
         match known.after.take(&mut cells) {
@@ -109,7 +109,7 @@ impl ExtractNewRecordState {
     fn tombstone(&self, mut record: Record) -> Option<Record> {
         for header in self.options.headers.iter().filter(|header| header.is_operation()) {
             let (key, schema) = (Arc::clone(&header.name), Some(Arc::clone(&STRING)));
-            record.headers.push(Header { key, schema, value: Value::from("d") });
+            record.headers.to_mut().push(Header { key, schema, value: Value::from("d") });
         }
         self.options.handling.keep_tombstones.then_some(record)
     }

@@ -163,7 +163,7 @@ fn a_row_that_is_dropped_from_keeps_what_was_added_before() {
     ]);
     let with_header = |mut record: Record| {
         let value = Value::Array(vec![Value::from("qty"), Value::from("__op")]);
-        record.headers.push(Header { key: "drop".into(), schema: None, value });
+        record.headers.to_mut().push(Header { key: "drop".into(), schema: None, value });
         record
     };
     // A create loses fields after others were added, a delete before.
