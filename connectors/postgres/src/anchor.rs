@@ -25,6 +25,7 @@
 //!
 //! `tests/slots.rs` attacks this: with commits all the time, and with one that waits for a standby.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raccord_plugin::Result;
@@ -32,9 +33,11 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::classify::{cannot_start, cause};
+use crate::offset::OffsetState;
 use crate::settings::Settings;
 use crate::setup::one_text;
 use crate::slot::{self, Life, NewSlot, Slot};
+use crate::snapshot::reached::Reached;
 use crate::start::STREAMING_APPLICATION;
 use crate::wire::sql::SqlSession;
 use crate::wire::{Lsn, Purpose, Session, WireError};
@@ -53,6 +56,8 @@ pub struct Anchor {
     pub lsn: Option<Lsn>,
     /// The snapshot that belongs to it, if it is not any that is taken from now on.
     pub exported: Option<String>,
+    /// How far a snapshot has come that was anchored here, if one is gone on with.
+    pub reached: Option<Arc<Reached>>,
     /// Ends the temporary slot when it is dropped.
     _session: Option<Session>,
 }
@@ -60,7 +65,26 @@ pub struct Anchor {
 impl Anchor {
     /// The place of a slot that was made just now, by a session that is kept elsewhere.
     pub fn of_new(slot: &NewSlot) -> Self {
-        Self { lsn: Some(slot.consistent_point), exported: Some(slot.snapshot_name.clone()), _session: None }
+        Self {
+            lsn: Some(slot.consistent_point),
+            exported: Some(slot.snapshot_name.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// The place of a snapshot that was not completed, to go on with it: `None` when it must begin anew, because it kept
+    /// no marks or the log from there on is gone. `slot` is the one that streaming goes on with, if it does.
+    pub fn of_unfinished(stored: &OffsetState, slot: Option<&Slot>) -> Option<Self> {
+        stored.snapshot?;
+        let reached = stored.reached.clone()?;
+        let lsn = stored.lsn?;
+        if slot.is_some_and(|slot| slot.confirmed_flush > lsn) {
+            return None;
+        }
+        info!(
+            "Goes on with the snapshot that was anchored at LSN{{{lsn}}}: what is read from now on may be newer"
+        );
+        Some(Self { lsn: Some(lsn), reached: Some(reached), ..Self::default() })
     }
 
     /// A place beside a slot that was there before.
@@ -122,7 +146,7 @@ async fn confirmed(slot: &Slot, sql: &SqlSession) -> Result<Anchor> {
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(Anchor { lsn: Some(slot.confirmed_flush), exported: None, _session: None })
+    Ok(Anchor { lsn: Some(slot.confirmed_flush), ..Anchor::default() })
 }
 
 #[cfg(test)]

@@ -206,6 +206,15 @@ pub struct OwnEventKeys {
     pub sourceinfo_struct_maker: Class,
 }
 
+/// Keys that Debezium does not have. They are read and not shown.
+#[derive(Clone, Debug, Config)]
+pub struct BeyondKeys {
+    /// With a number above 0, snapshots read tables that have a key in its order, so many rows at a time, and a snapshot
+    /// that was interrupted goes on behind the last of these pages instead of beginning anew.
+    #[config(default = 0)]
+    pub raccord_snapshot_page_rows: i64,
+}
+
 /// Everything that is read, and the config itself for keys with variable names.
 #[derive(Clone, Debug)]
 pub struct TaskConfig {
@@ -213,6 +222,8 @@ pub struct TaskConfig {
     pub keys: PostgresConfig,
     /// Keys that are read but not shown.
     pub unlisted: UnlistedKeys,
+    /// Keys of our own.
+    pub beyond: BeyondKeys,
     /// The whole config.
     pub raw: RawConfig,
 }
@@ -227,6 +238,7 @@ impl TaskConfig {
         Ok(Self {
             keys: PostgresConfig::parse(config).map_err(invalid)?,
             unlisted: UnlistedKeys::parse(config).map_err(invalid)?,
+            beyond: BeyondKeys::parse(config).map_err(invalid)?,
             raw: config.clone(),
         })
     }

@@ -5,7 +5,7 @@
 //! `lsn_proc` of the last message that was processed whole, `lsn_commit` of the last commit, `txId`, `ts_usec` of the
 //! commit, `xmin`, `messageType` (text); during a snapshot `snapshot` (text; `true` in Debezium 2),
 //! `last_snapshot_record` and `snapshot_completed` (booleans). What Debezium writes is read here and the other way
-//! round, so a connector can be taken over by either at any time.
+//! round, so a connector can be taken over by either at any time. `raccord_snapshot` is ours ([`reached`]).
 //!
 //! # Tickets
 //! A record carries a number only. [`Positions`] keeps the position of each number until it is stored. It is bounded: when
@@ -19,6 +19,7 @@ use raccord_cdc::incremental::{Context, Progress};
 use raccord_data::{Position, java_order};
 use raccord_plugin::{OffsetMap, SourceOffset};
 
+use crate::snapshot::reached::{self, Reached};
 use crate::wire::Lsn;
 
 /// How many positions are kept. More records are seldom on their way at a time.
@@ -112,6 +113,8 @@ pub struct OffsetState {
     pub further: Option<Arc<OffsetMap>>,
     /// The incremental snapshot that is under way.
     pub incremental: Option<Arc<Progress>>,
+    /// How far the snapshot has come that is under way, where it can be gone on with.
+    pub reached: Option<Arc<Reached>>,
 }
 
 impl OffsetState {
@@ -141,6 +144,7 @@ impl OffsetState {
                 .then_some(SnapshotState { kind: SnapshotKind::Initial, completed: false }),
             further: (!further.is_empty()).then(|| Arc::new(further)),
             incremental: None,
+            reached: offset.get(reached::KEY).and_then(Reached::read),
         }
     }
 
@@ -160,6 +164,7 @@ impl OffsetState {
             put("snapshot", Some(snapshot.kind.as_str().into()));
             put("last_snapshot_record", Some(snapshot.completed.into()));
             put("snapshot_completed", Some(snapshot.completed.into()));
+            put(reached::KEY, self.reached.as_ref().map(|reached| reached.write()));
         }
         put("lsn_proc", self.lsn_proc.map(|lsn| lsn.signed().into()));
         put("lsn_commit", self.lsn_commit.map(|lsn| lsn.signed().into()));

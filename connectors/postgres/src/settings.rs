@@ -128,6 +128,8 @@ pub struct Settings {
     pub tables: TableFilter,
     /// Which of them a snapshot reads; all when empty.
     pub snapshot_tables: Option<Patterns>,
+    /// Rows of a page of a snapshot that can be gone on with.
+    pub snapshot_page_rows: Option<u64>,
     /// What plans of tables are made with.
     pub plans: PlanSettings,
     /// Makes source blocks.
@@ -253,6 +255,9 @@ impl Settings {
         Ok(Self {
             endpoint: endpoint(&config)?,
             snapshot_mode,
+            snapshot_page_rows: u64::try_from(config.beyond.raccord_snapshot_page_rows)
+                .ok()
+                .filter(|rows| *rows > 0),
             publication_mode,
             tables,
             snapshot_tables,

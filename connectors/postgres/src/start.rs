@@ -84,10 +84,14 @@ pub async fn start(
     };
     let unfinished = stored.as_ref().is_some_and(|stored| stored.snapshot.is_some());
     if settings.snapshot_mode.takes_snapshot(stored.is_some(), unfinished) {
-        let anchor = match &slot {
-            SlotAtHand::New(new) => Anchor::of_new(new),
-            SlotAtHand::Old(slot) => Anchor::beside(slot, &settings, &sql).await.map_err(interrupted)?,
-            SlotAtHand::None => Anchor::default(),
+        let unfinished = stored.as_ref().and_then(|stored| slot.unfinished(stored, &settings));
+        let anchor = match (unfinished, &slot) {
+            (Some(anchor), _) => anchor,
+            (None, SlotAtHand::New(new)) => Anchor::of_new(new),
+            (None, SlotAtHand::Old(slot)) => {
+                Anchor::beside(slot, &settings, &sql).await.map_err(interrupted)?
+            }
+            (None, SlotAtHand::None) => Anchor::default(),
         };
         // A session that made no slot would only sit idle for as long as the snapshot takes.
         let session = session.filter(|_| matches!(slot, SlotAtHand::New(_)));
@@ -169,7 +173,9 @@ impl Stored {
                      allow snapshots. Reconfigure the connector to use snapshots initially or when needed.",
                 ));
             }
-            return Ok(Some(stored));
+            // On another log the marks of a snapshot that was begun mean nothing.
+            let reached = stored.reached.clone().filter(|_| gap.is_none());
+            return Ok(Some(OffsetState { reached, ..stored }));
         }
         if !settings.config.keys.connector.internal_log_position_check_enable || !mode.streams() {
             return Ok(Some(stored));
@@ -214,6 +220,17 @@ impl SlotAtHand {
         match found {
             Found::Slot(slot) => Self::Old(slot),
             Found::Missing | Found::Lost(_) => Self::None,
+        }
+    }
+
+    /// The place of a snapshot that was not completed, if it may be gone on with.
+    fn unfinished(&self, stored: &OffsetState, settings: &Settings) -> Option<Anchor> {
+        settings.snapshot_page_rows?;
+        match self {
+            Self::Old(slot) if settings.snapshot_mode.streams() => Anchor::of_unfinished(stored, Some(slot)),
+            Self::Old(_) | Self::None => Anchor::of_unfinished(stored, None),
+            // What was committed before it was made is not streamed.
+            Self::New(_) => None,
         }
     }
 
