@@ -13,6 +13,7 @@ use raccord_data::{Header, Position, Record, Struct, Text, Value};
 use raccord_plugin::{Result, SourceBatch};
 
 use crate::captured::CapturedTable;
+use crate::metrics::Seen;
 use crate::offset::{MessageType, OffsetState, Positions};
 use crate::pgoutput::{Cell, Tuple};
 use crate::reselect::Reselected;
@@ -39,6 +40,15 @@ impl Change {
             Self::Insert(_) => MessageType::Insert,
             Self::Update(..) => MessageType::Update,
             Self::Delete(_) => MessageType::Delete,
+        }
+    }
+
+    /// As a record names it, unless its key has changed.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Insert(_) => Operation::Create,
+            Self::Update(..) => Operation::Update,
+            Self::Delete(_) => Operation::Delete,
         }
     }
 
@@ -83,6 +93,8 @@ pub struct Emitter {
     /// Cells of the tuples at hand, kept for their room.
     new_cells: Vec<Cell>,
     old_cells: Vec<Cell>,
+    /// What has come through the stream.
+    pub seen: Seen,
 }
 
 /// A record without its position.
@@ -109,6 +121,7 @@ impl Emitter {
             old_key_header: OLD_KEY_HEADER.into(),
             new_cells: Vec::new(),
             old_cells: Vec::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -150,6 +163,7 @@ impl Emitter {
         }
         let mut transactions = transactions;
         while let Some(draft) = drafts.next() {
+            self.seen.event(draft.operation, place.state);
             let transaction = match &mut transactions {
                 Some(transactions) => transactions.event(&table.name, place.state),
                 None => Value::Null,
@@ -250,7 +264,7 @@ impl Emitter {
 
     /// Puts the record that a table was emptied: on its topic, without key.
     pub fn truncate(
-        &self,
+        &mut self,
         table: &CapturedTable,
         mut place: Place<'_>,
         transactions: Option<&mut Transactions>,
@@ -260,6 +274,7 @@ impl Emitter {
             Some(transactions) => transactions.event(&table.name, place.state),
             None => Value::Null,
         };
+        self.seen.event(Operation::Truncate, place.state);
         let position = place.last();
         let draft = Draft::new(Operation::Truncate, None, None, None);
         let mut record = self.record(table, draft, SnapshotMarker::False, transaction, place.state, position);

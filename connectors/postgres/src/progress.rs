@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raccord_cdc::{Notification, TableId};
@@ -11,7 +12,7 @@ use tokio_postgres::Client;
 use tracing::info;
 
 use crate::emit::now;
-use crate::metrics::{Metrics, SnapshotPhase, set};
+use crate::metrics::{Metrics, SnapshotPhase, TableRows, set};
 use crate::offset::{OffsetState, Positions};
 use crate::settings::Settings;
 use crate::wire::WireError;
@@ -38,6 +39,8 @@ pub struct Progress {
     /// The same, and the table of signals, which is not read.
     captured: Vec<TableId>,
     tables: Vec<TableProgress>,
+    /// Where their rows are shown.
+    shown: Arc<[TableRows]>,
     /// Rows of all tables together, if PostgreSQL has an estimate of each.
     expected: Option<u64>,
     rows: u64,
@@ -102,15 +105,13 @@ impl Progress {
             let rows: i64 = row.get(0);
             expected = expected.zip(u64::try_from(rows).ok()).map(|(sum, rows)| sum + rows);
         }
-        set(&metrics.total_table_count, read.len() as u64);
-        set(&metrics.remaining_table_count, read.len() as u64);
-        set(&metrics.rows_scanned, 0);
-        set(&metrics.rows_expected, expected.unwrap_or(0));
-        metrics.set_snapshot_phase(SnapshotPhase::Running);
+        metrics.rows_expected.set(expected);
+        let shown = metrics.snapshot_began(read.iter().map(ToString::to_string), now_ms());
         let began = Instant::now();
         Ok(Self {
             tables: vec![TableProgress::default(); read.len()],
             tables_left: read.len(),
+            shown,
             rows: 0,
             reported: Report { at: began, rows: 0 },
             settings,
@@ -128,6 +129,7 @@ impl Progress {
             let notification = Notification::table_in_progress(&self.read[table], &self.read);
             outlet.tell(&self.settings, &notification, Some(state));
         }
+        self.show(table);
         if self.reported.at.elapsed() >= REPORT_INTERVAL {
             self.report();
         }
@@ -147,13 +149,13 @@ impl Progress {
         info!(table = %id, rows, left = self.tables_left, "Finished exporting a table");
         let notification = Notification::table_scan_completed(id, rows, &self.captured);
         outlet.tell(&self.settings, &notification, Some(state));
-        self.count();
+        self.show(table);
+        set(&self.metrics.remaining_table_count, self.tables_left as u64);
     }
 
     /// All is read. `state` is the position behind the snapshot.
     pub fn completed(&mut self, state: &OffsetState, outlet: &mut Outlet<'_>) {
-        self.count();
-        self.metrics.set_snapshot_phase(SnapshotPhase::Completed);
+        self.metrics.snapshot_ended(SnapshotPhase::Completed, now_ms());
         let took = self.began.elapsed();
         info!(rows = self.rows, tables = self.read.len(), seconds = took.as_secs_f64(), "Snapshot completed");
         outlet.tell(&self.settings, &Notification::initial_snapshot("COMPLETED"), Some(state));
@@ -161,7 +163,7 @@ impl Progress {
 
     /// It failed, perhaps while it read a table.
     pub fn aborted(&mut self, table: Option<usize>, outlet: &mut Outlet<'_>) {
-        self.metrics.set_snapshot_phase(SnapshotPhase::Aborted);
+        self.metrics.snapshot_ended(SnapshotPhase::Aborted, now_ms());
         if let Some((table, id)) = table.and_then(|table| Some((table, self.read.get(table)?))) {
             if !std::mem::replace(&mut self.tables[table].began, true) {
                 outlet.tell(&self.settings, &Notification::table_in_progress(id, &self.read), None);
@@ -171,10 +173,14 @@ impl Progress {
         outlet.tell(&self.settings, &Notification::initial_snapshot("ABORTED"), None);
     }
 
-    fn count(&self) {
-        set(&self.metrics.rows_scanned, self.rows);
-        set(&self.metrics.remaining_table_count, self.tables_left as u64);
-        set(&self.metrics.snapshot_duration_ms, self.began.elapsed().as_millis() as u64);
+    /// Shows how many rows of a table have been read.
+    fn show(&mut self, table: usize) {
+        let rows = self.tables[table].rows;
+        let before = self.shown[table].rows.swap(rows, Ordering::Relaxed);
+        if rows > before {
+            self.metrics.snapshot_events.fetch_add(rows - before, Ordering::Relaxed);
+            self.metrics.snapshot_event_ms.set(Some(now_ms()));
+        }
     }
 
     fn report(&mut self) {
@@ -182,8 +188,7 @@ impl Progress {
         let since = now - self.reported.at;
         let per_second = (self.rows - self.reported.rows) as f64 / since.as_secs_f64().max(0.001);
         self.reported = Report { at: now, rows: self.rows };
-        self.count();
-        set(&self.metrics.rows_per_second, per_second as u64);
+        self.metrics.rows_per_second.set(Some(per_second as u64));
         info!(
             rows = self.rows,
             tables_left = self.tables_left,
@@ -192,6 +197,11 @@ impl Progress {
             "Snapshot in progress"
         );
     }
+}
+
+/// Milliseconds since the epoch.
+pub fn now_ms() -> u64 {
+    u64::try_from(now().nanos / 1_000_000).unwrap_or(0)
 }
 
 /// How long the rest may take.

@@ -1,16 +1,17 @@
-//! Looks at the slot while it streams, on a session of its own: `xmin` for records, where `xmin.fetch.interval.ms` asks for
+//! Looks at the slot from its making on, also while a snapshot is taken, on a session of its own: `xmin` for records, where `xmin.fetch.interval.ms` asks for
 //! it, and how much log the server keeps for us.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use crate::metrics::{Metrics, set};
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::setup::{self, literal};
+use crate::wal_growth::WalGrowth;
 use crate::wire::WireError;
 use crate::wire::sql::{SqlSession, sql_error};
 
@@ -25,12 +26,14 @@ const UNKNOWN: i64 = -1;
 pub struct SlotWatch {
     xmin: Arc<AtomicI64>,
     metrics: Arc<Metrics>,
-    _task: AbortOnDropHandle<()>,
+    _task: Option<AbortOnDropHandle<()>>,
 }
 
 /// What one look finds.
 struct Look {
     xmin: i64,
+    /// Where the log ends, in bytes.
+    end: i64,
     lag_bytes: i64,
     retained_bytes: i64,
     /// Bytes until the server gives the slot up, if it may.
@@ -44,7 +47,10 @@ impl SlotWatch {
     /// # Errors
     /// What the server or the network says to the first look, if that is needed.
     pub async fn begin(settings: &Arc<Settings>, metrics: &Arc<Metrics>) -> Result<Self, WireError> {
+        // Without streaming there need not be a slot.
+        let streams = settings.snapshot_mode.streams();
         let asked = u64::try_from(settings.config.keys.postgres.xmin_fetch_interval_ms).unwrap_or(0);
+        let asked = if streams { asked } else { 0 };
         let xmin = Arc::new(AtomicI64::new(UNKNOWN));
         let mut session = None;
         if asked > 0 {
@@ -57,12 +63,13 @@ impl SlotWatch {
             xmin: (asked > 0).then(|| Arc::clone(&xmin)),
             session,
             status: String::new(),
+            growth: WalGrowth::default(),
         };
         let interval = if asked > 0 { INTERVAL.min(Duration::from_millis(asked)) } else { INTERVAL };
         Ok(Self {
             xmin,
             metrics: Arc::clone(metrics),
-            _task: AbortOnDropHandle::new(tokio::spawn(watch.run(interval))),
+            _task: streams.then(|| AbortOnDropHandle::new(tokio::spawn(watch.run(interval)))),
         })
     }
 
@@ -88,6 +95,7 @@ struct Watch {
     session: Option<SqlSession>,
     /// `wal_status`, as it was last.
     status: String,
+    growth: WalGrowth,
 }
 
 impl Watch {
@@ -108,9 +116,12 @@ impl Watch {
 
     fn found(&mut self, look: Look) {
         let bytes = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
-        set(&self.metrics.slot_lag_bytes, bytes(look.lag_bytes));
-        set(&self.metrics.slot_retained_bytes, bytes(look.retained_bytes));
-        set(&self.metrics.slot_safe_bytes, look.safe_bytes.map_or(u64::MAX, bytes));
+        let safe_bytes = look.safe_bytes.map(bytes);
+        self.growth.look(Instant::now(), bytes(look.end), safe_bytes);
+        self.metrics.slot_lag_bytes.set(Some(bytes(look.lag_bytes)));
+        self.metrics.slot_retained_bytes.set(Some(bytes(look.retained_bytes)));
+        self.metrics.slot_safe_bytes.set(safe_bytes);
+        self.metrics.slot_seconds_to_full.set(self.growth.seconds_to_full());
         if let Some(xmin) = &self.xmin {
             xmin.store(look.xmin, Ordering::Relaxed);
         }
@@ -124,6 +135,16 @@ impl Watch {
             );
         }
         self.status = look.status;
+        if let Some(seconds) = self.growth.warning() {
+            warn!(
+                slot = self.settings.config.keys.postgres.slot_name,
+                seconds,
+                safe_bytes,
+                lag_bytes = look.lag_bytes,
+                "the server gives the replication slot up in about {seconds} seconds if its log goes on to grow like this: \
+                 see what holds the connector or Kafka up, or raise max_slot_wal_keep_size"
+            );
+        }
     }
 }
 
@@ -135,6 +156,7 @@ async fn look(settings: &Arc<Settings>, session: &mut Option<SqlSession>) -> Res
     // What older servers have not is looked up in the row as a whole.
     let statement = format!(
         "SELECT coalesce(catalog_xmin::text::bigint, 0), \
+                coalesce(pg_wal_lsn_diff(log.position, '0/0')::bigint, 0), \
                 coalesce(pg_wal_lsn_diff(log.position, confirmed_flush_lsn)::bigint, 0), \
                 coalesce(pg_wal_lsn_diff(log.position, restart_lsn)::bigint, 0), \
                 (to_jsonb(s)->>'safe_wal_size')::bigint, coalesce(to_jsonb(s)->>'wal_status', '') \
@@ -146,9 +168,10 @@ async fn look(settings: &Arc<Settings>, session: &mut Option<SqlSession>) -> Res
     let row = sql.client.query_opt(&statement, &[]).await.map_err(sql_error)?;
     Ok(row.map(|row| Look {
         xmin: row.get(0),
-        lag_bytes: row.get(1),
-        retained_bytes: row.get(2),
-        safe_bytes: row.get(3),
-        status: row.get(4),
+        end: row.get(1),
+        lag_bytes: row.get(2),
+        retained_bytes: row.get(3),
+        safe_bytes: row.get(4),
+        status: row.get(5),
     }))
 }

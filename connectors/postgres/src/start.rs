@@ -47,7 +47,8 @@ pub struct Afterwards {
     /// The session that made the slot.
     session: Option<Session>,
     server_version: u32,
-    metrics: Arc<Metrics>,
+    /// Looks at the slot.
+    watch: SlotWatch,
 }
 
 /// Starts a task. `stored` is the stored offset, `raw` the same as it was stored, `known` what the task knows from before.
@@ -95,10 +96,10 @@ pub async fn start(
         };
         // A session that made no slot would only sit idle for as long as the snapshot takes.
         let session = session.filter(|_| matches!(slot, SlotAtHand::New(_)));
-        let snapshot = Snapshot::start(settings, &columns, &sql, &types, &anchor, metrics.clone())
-            .await
-            .map_err(interrupted)?;
-        let afterwards = Afterwards { sql, types, session, server_version, metrics };
+        let watch = SlotWatch::begin(&settings, &metrics).await.map_err(cause).map_err(interrupted)?;
+        let snapshot =
+            Snapshot::start(settings, &columns, &sql, &types, &anchor, metrics).await.map_err(interrupted)?;
+        let afterwards = Afterwards { sql, types, session, server_version, watch };
         return Ok(Started::Snapshot(Box::new(snapshot), Box::new(afterwards)));
     }
     if !streams {
@@ -116,7 +117,8 @@ pub async fn start(
             Start { state, lsn, search: false, beats: false }
         }
     };
-    let afterwards = Afterwards { sql, types, session, server_version, metrics };
+    let watch = SlotWatch::begin(&settings, &metrics).await.map_err(cause).map_err(interrupted)?;
+    let afterwards = Afterwards { sql, types, session, server_version, watch };
     Ok(Started::Ready(Box::new(afterwards), Box::new(begin)))
 }
 
@@ -330,10 +332,9 @@ async fn begin_to_stream(
     afterwards: Afterwards,
     start: Start,
 ) -> Result<Started> {
-    let Afterwards { sql, types, session, server_version, metrics } = afterwards;
+    let Afterwards { sql, types, session, server_version, watch } = afterwards;
     setup::publication(&sql.client, &settings).await?;
     setup::replica_identities(&sql.client, &settings).await?;
-    let watch = SlotWatch::begin(&settings, &metrics).await.map_err(cause)?;
     let lsn = start.lsn;
     let session = match session {
         Some(session) => session,

@@ -56,7 +56,7 @@ pub const GENERAL_APPLICATION: &str = "Debezium General";
 pub struct Stream {
     settings: Arc<Settings>,
     columns: Arc<ColumnSettings>,
-    emitter: Emitter,
+    pub emitter: Emitter,
     /// None between the two passes of a search.
     wal: Option<WalStream>,
     frames: Frames,
@@ -560,6 +560,7 @@ impl Stream {
         batch: &mut SourceBatch,
     ) -> Result<()> {
         let Some(Some(table)) = self.relations.get(&relation) else {
+            self.emitter.seen.filtered(change.operation());
             self.filtered();
             return Ok(());
         };

@@ -4,6 +4,7 @@
 //! publication) and a poll may be dropped at any await: what has been begun is waited for by the next poll.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,9 +21,10 @@ use crate::classify::{given_up, interrupted, is_counted};
 use crate::columns::ColumnSettings;
 use crate::config::TaskConfig;
 use crate::driver::DriverSettings;
-use crate::metrics::{Metrics, SnapshotPhase};
+use crate::exposition;
+use crate::metrics::Metrics;
 use crate::offset::{OffsetState, Positions, partition, source_offset};
-use crate::progress::Outlet;
+use crate::progress::{Outlet, now_ms};
 use crate::settings::Settings;
 use crate::setup;
 use crate::slot;
@@ -89,7 +91,11 @@ impl Opened {
                         return Ok(());
                     }
                 }
-                Phase::Stream(stream) => return stream.poll(positions, batch).await.map_err(interrupted),
+                Phase::Stream(stream) => {
+                    let polled = stream.poll(positions, batch).await.map_err(interrupted);
+                    self.metrics.streamed(stream.emitter.seen.take(), now_ms());
+                    return polled;
+                }
                 Phase::Finished => std::future::pending::<()>().await,
             }
         }
@@ -108,18 +114,19 @@ impl Opened {
             }
             Started::Ready(afterwards, begin) => {
                 tell("SKIPPED");
-                self.metrics.set_snapshot_phase(SnapshotPhase::Skipped);
+                self.metrics.snapshot_skipped();
                 let (settings, columns) = (self.settings.clone(), self.columns.clone());
                 let stream = start::stream(settings, columns, *afterwards, *begin);
                 Phase::Starting(AbortOnDropHandle::new(tokio::spawn(stream)))
             }
             Started::Stream(mut stream) => {
                 stream.listen(&self.context.topics)?;
+                self.metrics.connected.store(true, Ordering::Relaxed);
                 Phase::Stream(stream)
             }
             Started::Nothing => {
                 tell("SKIPPED");
-                self.metrics.set_snapshot_phase(SnapshotPhase::Skipped);
+                self.metrics.snapshot_skipped();
                 Phase::Finished
             }
         };
@@ -173,6 +180,7 @@ impl Opened {
     /// Notes a failure; says what becomes of it.
     fn failed(&mut self, error: Error) -> Error {
         self.phase = Phase::Idle;
+        self.metrics.connected.store(false, Ordering::Relaxed);
         if error.kind() != ErrorKind::Retriable {
             return error;
         }
@@ -203,6 +211,8 @@ impl SourceTask for PostgresTask {
         let settings = Arc::new(Settings::new(TaskConfig::read(config)?, context.task)?);
         let columns = Arc::new(ColumnSettings::new(&settings.config)?);
         DriverSettings::warn_of_others(config);
+        let metrics = Arc::<Metrics>::default();
+        context.metrics.register(exposition::reader(Arc::clone(&metrics), &settings));
         self.opened = Some(Opened {
             context,
             settings,
@@ -212,7 +222,7 @@ impl SourceTask for PostgresTask {
             retry_at: None,
             stored: None,
             server: KnownServer::default(),
-            metrics: Arc::default(),
+            metrics,
         });
         Ok(())
     }
