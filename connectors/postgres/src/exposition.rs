@@ -25,6 +25,12 @@ const EVENTS: Metric = Metric::counter(
     "debezium_metrics_TotalNumberOfEventsSeen",
     "Events that the connector has seen since it began: rows of snapshots, changes of the stream.",
 );
+const CREATES: Metric =
+    Metric::counter("debezium_metrics_TotalNumberOfCreateEventsSeen", "Inserts that the connector has seen.");
+const UPDATES: Metric =
+    Metric::counter("debezium_metrics_TotalNumberOfUpdateEventsSeen", "Updates that the connector has seen.");
+const DELETES: Metric =
+    Metric::counter("debezium_metrics_TotalNumberOfDeleteEventsSeen", "Deletes that the connector has seen.");
 const SINCE_LAST_EVENT: Metric = Metric::gauge(
     "debezium_metrics_MilliSecondsSinceLastEvent",
     "Milliseconds since the connector saw an event last; -1 before the first.",
@@ -68,6 +74,10 @@ const SNAPSHOT: &[Row] = &[
         |reading| Some((reading.metrics.snapshot_duration_ms(reading.now_ms) / 1000) as f64),
     ),
     (EVENTS, |reading| count(&reading.metrics.snapshot_events)),
+    // A snapshot reads rows: it creates, changes and deletes none.
+    (CREATES, |_| Some(0.0)),
+    (UPDATES, |_| Some(0.0)),
+    (DELETES, |_| Some(0.0)),
     (SINCE_LAST_EVENT, |reading| reading.since(&reading.metrics.snapshot_event_ms)),
 ];
 
@@ -83,27 +93,9 @@ const STREAMING: &[Row] = &[
         |reading| Some(reading.metrics.behind_ms.get().map_or(-1.0, |ms| ms as f64)),
     ),
     (EVENTS, |reading| count(&reading.metrics.events)),
-    (
-        Metric::counter(
-            "debezium_metrics_TotalNumberOfCreateEventsSeen",
-            "Inserts that the connector has seen.",
-        ),
-        |reading| count(&reading.metrics.created),
-    ),
-    (
-        Metric::counter(
-            "debezium_metrics_TotalNumberOfUpdateEventsSeen",
-            "Updates that the connector has seen.",
-        ),
-        |reading| count(&reading.metrics.updated),
-    ),
-    (
-        Metric::counter(
-            "debezium_metrics_TotalNumberOfDeleteEventsSeen",
-            "Deletes that the connector has seen.",
-        ),
-        |reading| count(&reading.metrics.deleted),
-    ),
+    (CREATES, |reading| count(&reading.metrics.created)),
+    (UPDATES, |reading| count(&reading.metrics.updated)),
+    (DELETES, |reading| count(&reading.metrics.deleted)),
     (
         Metric::counter("debezium_metrics_NumberOfEventsFiltered", "Events of tables that are not captured."),
         |reading| count(&reading.metrics.filtered),
