@@ -14,8 +14,6 @@ use crate::settings::Settings;
 struct Reading<'a> {
     metrics: &'a Metrics,
     now_ms: u64,
-    /// Rows that the snapshot has read.
-    rows: u64,
 }
 
 /// A metric, and its value if there is one.
@@ -47,17 +45,14 @@ const SNAPSHOT: &[Row] = &[
             "debezium_metrics_RemainingTableCount",
             "Tables that the snapshot has not read to their end.",
         ),
-        |reading| count(&reading.metrics.remaining_table_count),
+        |reading| Some(reading.metrics.tables().iter().filter(|table| table.is_remaining()).count() as f64),
     ),
     (Metric::gauge("debezium_metrics_SnapshotRunning", "Whether a snapshot runs."), |reading| {
         reading.is(SnapshotPhase::Running)
     }),
     (
-        Metric::gauge(
-            "debezium_metrics_SnapshotPaused",
-            "Whether a snapshot is paused, which it never is here.",
-        ),
-        |_| Some(0.0),
+        Metric::gauge("debezium_metrics_SnapshotPaused", "Whether an incremental snapshot is paused."),
+        |reading| reading.is(SnapshotPhase::Paused),
     ),
     (
         Metric::gauge("debezium_metrics_SnapshotCompleted", "Whether the last snapshot is complete."),
@@ -171,6 +166,10 @@ impl Reading<'_> {
         Some(at_ms.get().map_or(-1.0, |at_ms| self.now_ms.saturating_sub(at_ms) as f64))
     }
 
+    fn rows(&self) -> u64 {
+        self.metrics.rows_read.load(Ordering::Relaxed)
+    }
+
     /// That of the last report; before the first, the average.
     fn rows_per_second(&self) -> Option<f64> {
         if self.metrics.snapshot_phase() != SnapshotPhase::Running {
@@ -178,14 +177,14 @@ impl Reading<'_> {
         }
         let average = || {
             let duration_ms = self.metrics.snapshot_duration_ms(self.now_ms);
-            (duration_ms > 0).then(|| (self.rows as f64 * 1000.0 / duration_ms as f64).floor())
+            (duration_ms > 0).then(|| (self.rows() as f64 * 1000.0 / duration_ms as f64).floor())
         };
         known(&self.metrics.rows_per_second).or_else(average)
     }
 
     fn remaining_seconds(&self) -> Option<f64> {
         let per_second = self.rows_per_second().filter(|per_second| *per_second >= 1.0)?;
-        let left = self.metrics.rows_expected.get()?.checked_sub(self.rows)?;
+        let left = self.metrics.rows_expected.get()?.checked_sub(self.rows())?;
         Some((left as f64 / per_second).ceil())
     }
 }
@@ -209,8 +208,7 @@ pub fn reader(metrics: Arc<Metrics>, settings: &Settings) -> ReadMetrics {
 
 fn read(metrics: &Metrics, now_ms: u64, prefix: &str, slot: &str, samples: &mut dyn Samples) {
     let tables = metrics.tables();
-    let rows = tables.iter().map(|table| table.rows.load(Ordering::Relaxed)).sum();
-    let reading = Reading { metrics, now_ms, rows };
+    let reading = Reading { metrics, now_ms };
     let mut add = |table: &[Row], labels: &[(&'static str, &str)]| {
         for (metric, value) in table {
             if let Some(value) = value(&reading) {
@@ -225,14 +223,13 @@ fn read(metrics: &Metrics, now_ms: u64, prefix: &str, slot: &str, samples: &mut 
     let [plugin, name, context] = snapshot;
     for table in tables.iter() {
         let labels = [plugin, name, context, ("table", table.table.as_str())];
-        samples.add(ROWS_SCANNED, &labels, table.rows.load(Ordering::Relaxed) as f64);
+        samples.add(ROWS_SCANNED, &labels, table.rows() as f64);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::set;
 
     #[derive(Default)]
     struct Lines(Vec<String>);
@@ -253,10 +250,9 @@ mod tests {
     #[test]
     fn a_snapshot_shows_what_it_has_read_and_how_long_it_takes() {
         let metrics = Metrics::default();
-        let tables = metrics.snapshot_began(["public.a", "public.b"].map(str::to_owned).into_iter(), 1_000);
+        let tables = metrics.snapshot_began(["public.a", "public.b"].map(str::to_owned), 1_000);
         metrics.rows_expected.set(Some(5_000));
-        set(&tables[0].rows, 800);
-        set(&tables[1].rows, 200);
+        assert_eq!([metrics.scanned(&tables[0], 800), metrics.scanned(&tables[1], 200)], [800, 200]);
         let shown = lines(&metrics, 3_000);
         let has = |line: &str| assert!(shown.iter().any(|shown| shown == line), "{line}\n{shown:#?}");
         has("debezium_metrics_TotalTableCount postgres,lab,snapshot 2");

@@ -4,10 +4,11 @@
 //! Nothing here is shared for a record: rows of a snapshot are counted beside the snapshot and told per chunk, events of
 //! the stream in [`Seen`] and told per batch.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use raccord_cdc::Operation;
+use raccord_cdc::{Operation, SnapshotEvent, SnapshotEventKind};
 
 use crate::offset::OffsetState;
 
@@ -24,10 +25,13 @@ pub enum SnapshotPhase {
     Aborted,
     /// It was not needed.
     Skipped,
+    /// It is incremental and was asked to pause.
+    Paused,
 }
 
 impl SnapshotPhase {
-    const ALL: [Self; 5] = [Self::None, Self::Running, Self::Completed, Self::Aborted, Self::Skipped];
+    const ALL: [Self; 6] =
+        [Self::None, Self::Running, Self::Completed, Self::Aborted, Self::Skipped, Self::Paused];
 }
 
 /// A number that may not be known.
@@ -60,7 +64,26 @@ pub struct TableRows {
     /// `schema.table`.
     pub table: String,
     /// How many.
-    pub rows: AtomicU64,
+    rows: AtomicU64,
+    /// Whether there are more.
+    remaining: AtomicBool,
+}
+
+impl TableRows {
+    /// How many rows have been read.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Whether the table is not read to its end.
+    pub fn is_remaining(&self) -> bool {
+        self.remaining.load(Ordering::Relaxed)
+    }
+
+    /// It is read to its end.
+    pub fn ended(&self) {
+        self.remaining.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Counters of one task. Numbers are the latest known.
@@ -70,12 +93,13 @@ pub struct Metrics {
     /// When the snapshot began and ended, in milliseconds since the epoch.
     snapshot_began_ms: Known,
     snapshot_ended_ms: Known,
-    tables: Mutex<Arc<[TableRows]>>,
-    /// `RemainingTableCount`: tables that are not read to their end.
-    pub remaining_table_count: AtomicU64,
-    /// Rows that snapshots have read since the task began.
+    /// The tables of all snapshots since the task began.
+    tables: Mutex<Vec<Arc<TableRows>>>,
+    /// Rows that the snapshot has read.
+    pub rows_read: AtomicU64,
+    /// Rows of snapshots that have become records since the task began.
     pub snapshot_events: AtomicU64,
-    /// When the last of them was read, in milliseconds since the epoch.
+    /// When the last of them did, in milliseconds since the epoch.
     pub snapshot_event_ms: Known,
     /// How many rows the tables have, as PostgreSQL estimates.
     pub rows_expected: Known,
@@ -121,16 +145,73 @@ impl Metrics {
         self.set_phase(SnapshotPhase::Skipped);
     }
 
-    /// A snapshot begins to read these tables; gives where their rows are counted.
-    pub fn snapshot_began(&self, tables: impl Iterator<Item = String>, now_ms: u64) -> Arc<[TableRows]> {
-        let tables: Arc<[_]> = tables.map(|table| TableRows { table, rows: AtomicU64::new(0) }).collect();
-        *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&tables);
-        set(&self.remaining_table_count, tables.len() as u64);
+    /// A snapshot begins to read these tables; gives where their rows are counted. Those of earlier snapshots stay.
+    pub fn snapshot_began(
+        &self,
+        names: impl IntoIterator<Item = String>,
+        now_ms: u64,
+    ) -> Vec<Arc<TableRows>> {
+        let new = |table| TableRows { table, rows: AtomicU64::new(0), remaining: AtomicBool::new(true) };
+        let begun: Vec<_> = names.into_iter().map(|table| Arc::new(new(table))).collect();
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let again: HashSet<&str> = begun.iter().map(|begun| begun.table.as_str()).collect();
+        tables.retain(|known| !again.contains(known.table.as_str()));
+        tables.extend(begun.iter().cloned());
+        self.rows_read.store(0, Ordering::Relaxed);
+        self.rows_expected.set(None);
         self.rows_per_second.set(None);
         self.snapshot_began_ms.set(Some(now_ms));
         self.snapshot_ended_ms.set(None);
         self.set_phase(SnapshotPhase::Running);
-        tables
+        begun
+    }
+
+    /// So many rows of a table have been read until now; gives how many that are more.
+    pub fn scanned(&self, table: &TableRows, rows: u64) -> u64 {
+        let more = rows.saturating_sub(table.rows.swap(rows, Ordering::Relaxed));
+        self.rows_read.fetch_add(more, Ordering::Relaxed);
+        more
+    }
+
+    /// So many rows of a snapshot have become records.
+    pub fn add_snapshot_events(&self, rows: u64, now_ms: u64) {
+        if rows > 0 {
+            self.snapshot_events.fetch_add(rows, Ordering::Relaxed);
+            self.snapshot_event_ms.set(Some(now_ms));
+        }
+    }
+
+    /// So many rows of an incremental snapshot have become records. Debezium counts them for the stream as well.
+    pub fn add_incremental_events(&self, rows: u64, now_ms: u64) {
+        self.add_snapshot_events(rows, now_ms);
+        if rows > 0 {
+            self.events.fetch_add(rows, Ordering::Relaxed);
+            self.event_ms.set(Some(now_ms));
+        }
+    }
+
+    /// An incremental snapshot has come further; so many rows of the table at hand have been read.
+    pub fn incremental(&self, event: &SnapshotEvent, rows: u64, now_ms: u64) {
+        let table = |name: &str| self.tables().into_iter().find(|known| known.table == name);
+        match &event.kind {
+            SnapshotEventKind::Started => drop(self.snapshot_began(event.tables.iter().cloned(), now_ms)),
+            SnapshotEventKind::InProgress { table: name, .. } => {
+                table(name).map(|table| self.scanned(&table, rows));
+            }
+            SnapshotEventKind::TableScanCompleted { table: name, rows, .. } => {
+                if let Some(table) = table(name) {
+                    self.scanned(&table, *rows);
+                    table.ended();
+                }
+            }
+            SnapshotEventKind::Paused => self.set_phase(SnapshotPhase::Paused),
+            SnapshotEventKind::Resumed => self.set_phase(SnapshotPhase::Running),
+            SnapshotEventKind::Completed => self.snapshot_ended(SnapshotPhase::Completed, now_ms),
+            // Debezium takes a snapshot without its last tables for a complete one.
+            SnapshotEventKind::Aborted { stopped } => {
+                stopped.iter().filter_map(|name| table(name)).for_each(|table| table.ended());
+            }
+        }
     }
 
     /// The snapshot ends as completed or aborted.
@@ -145,9 +226,9 @@ impl Metrics {
         self.snapshot_began_ms.get().map_or(0, |began| ended.saturating_sub(began))
     }
 
-    /// The tables of the snapshot.
-    pub fn tables(&self) -> Arc<[TableRows]> {
-        Arc::clone(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The tables of all snapshots.
+    pub fn tables(&self) -> Vec<Arc<TableRows>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds what has come through the stream.
@@ -174,11 +255,6 @@ impl Metrics {
     fn set_phase(&self, phase: SnapshotPhase) {
         self.snapshot_phase.store(phase as u8, Ordering::Relaxed);
     }
-}
-
-/// Sets a counter.
-pub fn set(counter: &AtomicU64, value: u64) {
-    counter.store(value, Ordering::Relaxed);
 }
 
 /// What has come through the stream since the last time that it was told.
@@ -250,10 +326,48 @@ mod tests {
     fn a_snapshots_time_goes_on_until_it_ends() {
         let metrics = Metrics::default();
         assert_eq!(metrics.snapshot_duration_ms(5_000), 0);
-        metrics.snapshot_began(["a".to_owned()].into_iter(), 1_000);
+        metrics.snapshot_began(["a".to_owned()], 1_000);
         assert_eq!(metrics.snapshot_duration_ms(5_000), 4_000);
         metrics.snapshot_ended(SnapshotPhase::Completed, 6_000);
         assert_eq!(metrics.snapshot_duration_ms(9_000), 5_000);
+    }
+
+    #[test]
+    fn incremental_snapshots_are_told_by_their_events() {
+        let metrics = Metrics::default();
+        metrics.snapshot_began(["s.a", "s.b"].map(str::to_owned), 1_000);
+        metrics.snapshot_ended(SnapshotPhase::Completed, 2_000);
+        let tell = |kind, tables: &[&str], rows| {
+            let tables = tables.iter().map(|&table| table.to_owned()).collect();
+            metrics.incremental(&SnapshotEvent { kind, tables, correlation_id: None }, rows, 5_000);
+            let shown =
+                |table: &Arc<TableRows>| format!("{} {} {}", table.table, table.rows(), table.is_remaining());
+            (metrics.snapshot_phase(), metrics.tables().iter().map(shown).collect::<Vec<_>>().join(", "))
+        };
+        let read = |table: &str| SnapshotEventKind::InProgress {
+            table: table.to_owned(),
+            maximum_key: Vec::new(),
+            last_key: Vec::new(),
+        };
+        let check = |told: (SnapshotPhase, String), phase, tables: &str| {
+            assert_eq!((told.0, told.1.as_str()), (phase, tables));
+        };
+        use SnapshotPhase::{Completed, Paused, Running};
+        let both = ["s.b", "s.c"];
+        check(tell(SnapshotEventKind::Started, &both, 0), Running, "s.a 0 true, s.b 0 true, s.c 0 true");
+        check(tell(read("s.b"), &both, 10), Running, "s.a 0 true, s.b 10 true, s.c 0 true");
+        check(tell(SnapshotEventKind::Paused, &both, 10), Paused, "s.a 0 true, s.b 10 true, s.c 0 true");
+        check(tell(SnapshotEventKind::Resumed, &both, 10), Running, "s.a 0 true, s.b 10 true, s.c 0 true");
+        let done = SnapshotEventKind::TableScanCompleted {
+            table: "s.b".to_owned(),
+            rows: 12,
+            status: raccord_cdc::ScanStatus::Succeeded,
+        };
+        check(tell(done, &both, 12), Running, "s.a 0 true, s.b 12 false, s.c 0 true");
+        let stopped = SnapshotEventKind::Aborted { stopped: vec!["s.c".to_owned()] };
+        check(tell(SnapshotEventKind::Completed, &[], 0), Completed, "s.a 0 true, s.b 12 false, s.c 0 true");
+        check(tell(stopped, &[], 0), Completed, "s.a 0 true, s.b 12 false, s.c 0 false");
+        assert_eq!(metrics.rows_read.load(Ordering::Relaxed), 12);
     }
 
     #[test]

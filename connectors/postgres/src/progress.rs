@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raccord_cdc::{Notification, TableId};
@@ -12,7 +11,7 @@ use tokio_postgres::Client;
 use tracing::info;
 
 use crate::emit::now;
-use crate::metrics::{Metrics, SnapshotPhase, TableRows, set};
+use crate::metrics::{Metrics, SnapshotPhase, TableRows};
 use crate::offset::{OffsetState, Positions};
 use crate::settings::Settings;
 use crate::wire::WireError;
@@ -39,8 +38,8 @@ pub struct Progress {
     /// The same, and the table of signals, which is not read.
     captured: Vec<TableId>,
     tables: Vec<TableProgress>,
-    /// Where their rows are shown.
-    shown: Arc<[TableRows]>,
+    /// Where their rows are shown, in the same order.
+    shown: Vec<Arc<TableRows>>,
     /// Rows of all tables together, if PostgreSQL has an estimate of each.
     expected: Option<u64>,
     rows: u64,
@@ -105,8 +104,11 @@ impl Progress {
             let rows: i64 = row.get(0);
             expected = expected.zip(u64::try_from(rows).ok()).map(|(sum, rows)| sum + rows);
         }
+        // The table of signals is among them as well, and done.
+        let others = captured.iter().filter(|id| !read.contains(id));
+        let shown = metrics.snapshot_began(read.iter().chain(others).map(ToString::to_string), now_ms());
+        shown.iter().skip(read.len()).for_each(|table| table.ended());
         metrics.rows_expected.set(expected);
-        let shown = metrics.snapshot_began(read.iter().map(ToString::to_string), now_ms());
         let began = Instant::now();
         Ok(Self {
             tables: vec![TableProgress::default(); read.len()],
@@ -150,7 +152,7 @@ impl Progress {
         let notification = Notification::table_scan_completed(id, rows, &self.captured);
         outlet.tell(&self.settings, &notification, Some(state));
         self.show(table);
-        set(&self.metrics.remaining_table_count, self.tables_left as u64);
+        self.shown[table].ended();
     }
 
     /// All is read. `state` is the position behind the snapshot.
@@ -174,13 +176,9 @@ impl Progress {
     }
 
     /// Shows how many rows of a table have been read.
-    fn show(&mut self, table: usize) {
-        let rows = self.tables[table].rows;
-        let before = self.shown[table].rows.swap(rows, Ordering::Relaxed);
-        if rows > before {
-            self.metrics.snapshot_events.fetch_add(rows - before, Ordering::Relaxed);
-            self.metrics.snapshot_event_ms.set(Some(now_ms()));
-        }
+    fn show(&self, table: usize) {
+        let more = self.metrics.scanned(&self.shown[table], self.tables[table].rows);
+        self.metrics.add_snapshot_events(more, now_ms());
     }
 
     fn report(&mut self) {

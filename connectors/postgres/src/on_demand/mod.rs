@@ -42,7 +42,7 @@ use crate::columns::ColumnSettings;
 use crate::emit::{Change, Emitter, now};
 use crate::metrics::Metrics;
 use crate::offset::{OffsetState, Positions, SnapshotKind, SnapshotState};
-use crate::progress::Outlet;
+use crate::progress::{Outlet, now_ms};
 use crate::settings::Settings;
 use crate::setup;
 use crate::snapshot::Snapshot;
@@ -160,6 +160,8 @@ impl OnDemand {
         start.incremental = on_demand.incremental.context.progress();
         if on_demand.incremental.context.is_running() && is_configured {
             info!("Incremental snapshot in progress, need to read new chunk on start");
+            let event = on_demand.incremental.context.event(SnapshotEventKind::Started);
+            on_demand.metrics.incremental(&event, 0, now_ms());
             on_demand.read(None);
         }
         Ok(on_demand)
@@ -209,7 +211,9 @@ impl OnDemand {
             self.incremental.reading = None;
             let events = self.incremental.take(read?);
             out.state.incremental = self.incremental.context.progress();
+            let rows = self.incremental.context.rows_scanned();
             for event in events {
+                self.metrics.incremental(&event, rows, now_ms());
                 self.tell(Notification::incremental_snapshot(event), out);
             }
             return Ok(false);
@@ -360,12 +364,14 @@ impl OnDemand {
             Signal::Pause => {
                 if incremental.context.set_paused(true) {
                     let event = incremental.context.event(SnapshotEventKind::Paused);
+                    self.metrics.incremental(&event, 0, now_ms());
                     self.tell(Notification::incremental_snapshot(event), out);
                 }
             }
             Signal::Resume => {
                 if incremental.context.set_paused(false) {
                     let event = incremental.context.event(SnapshotEventKind::Resumed);
+                    self.metrics.incremental(&event, 0, now_ms());
                     self.tell(Notification::incremental_snapshot(event), out);
                     self.read(None);
                 }
@@ -376,7 +382,7 @@ impl OnDemand {
             Signal::WindowOpen => incremental.context.set_window_open(true),
             Signal::WindowClose => {
                 incremental.context.set_window_open(false);
-                incremental.write_window(out);
+                self.write_window(out);
                 self.read(None);
             }
         }
@@ -432,8 +438,14 @@ impl OnDemand {
     pub fn close_window(&mut self, out: &mut Output<'_>) {
         self.incremental.read_only = None;
         self.incremental.ask_at = None;
-        self.incremental.write_window(out);
+        self.write_window(out);
         self.read(None);
+    }
+
+    fn write_window(&mut self, out: &mut Output<'_>) {
+        let before = out.batch.len();
+        self.incremental.write_window(out);
+        self.metrics.add_incremental_events((out.batch.len() - before) as u64, now_ms());
     }
 
     /// When the server is to be asked how far it has come.
