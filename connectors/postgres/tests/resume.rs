@@ -64,7 +64,8 @@ async fn read_until(driven: &mut Driven, key: &str) -> Vec<Record> {
     loop {
         match driven.poll().await {
             Ok(records) => {
-                let is_there = of_table(&records, ".a").any(|record| line(record).starts_with(&format!("c {key} ")));
+                let is_there =
+                    of_table(&records, ".a").any(|record| line(record).starts_with(&format!("c {key} ")));
                 read.extend(records);
                 if is_there {
                     return read;
