@@ -369,24 +369,9 @@ impl Emitter {
 fn sequence(commit: Option<i64>, lsn: Option<i64>) -> Text {
     let mut buffers = [itoa::Buffer::new(), itoa::Buffer::new()];
     let [first, second] = &mut buffers;
-    let numbers = [commit.map(|number| first.format(number)), lsn.map(|number| second.format(number))];
-    // Exactly as long as the text: then the buffer becomes the text's own.
-    let length: usize =
-        numbers.iter().map(|number| number.as_deref().map_or(4, |digits| digits.len() + 2) + 1).sum();
-    let mut text = String::with_capacity(length + 1);
-    for (place, number) in numbers.iter().enumerate() {
-        text.push(if place == 0 { '[' } else { ',' });
-        match number {
-            Some(digits) => {
-                text.push('"');
-                text.push_str(digits);
-                text.push('"');
-            }
-            None => text.push_str("null"),
-        }
-    }
-    text.push(']');
-    Text::from(text)
+    let (quote, commit) = commit.map_or(("", "null"), |number| ("\"", first.format(number)));
+    let (own_quote, lsn) = lsn.map_or(("", "null"), |number| ("\"", second.format(number)));
+    Text::concat(&["[", quote, commit, quote, ",", own_quote, lsn, own_quote, "]"])
 }
 
 /// The moment at which a record is made.

@@ -2,20 +2,43 @@
 #![allow(unsafe_code)]
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
 
-/// Immutable UTF-8 text. Cloning and slicing share the buffer it was read into.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text(Bytes);
+/// Immutable UTF-8 text. Cloning and slicing share the buffer it was read into; a short text is copied instead, which
+/// costs less than counting who shares it.
+#[derive(Clone)]
+pub struct Text(Repr);
+
+/// How long a text may be that is kept in the cell itself: what there is room for beside the tag.
+const INLINE_MAX: usize = 23;
+
+#[derive(Clone)]
+enum Repr {
+    Shared(Bytes),
+    Inline { length: u8, bytes: [u8; INLINE_MAX] },
+}
+
+const _: () = assert!(size_of::<Text>() == size_of::<Bytes>(), "the tag takes no room");
+
+impl Repr {
+    /// A copy of text that is short enough.
+    #[inline]
+    fn inline(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; INLINE_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self::Inline { length: text.len() as u8, bytes })
+    }
+}
 
 impl Text {
     /// Text that lives as long as the program.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(Repr::Shared(Bytes::from_static(text.as_bytes())))
     }
 
     /// Takes the bytes as text.
@@ -24,7 +47,7 @@ impl Text {
     /// Gives the bytes back when they are not UTF-8.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, Bytes> {
         match simdutf8::basic::from_utf8(&bytes) {
-            Ok(_) => Ok(Self(bytes)),
+            Ok(_) => Ok(Self(Repr::inline(&bytes).unwrap_or(Repr::Shared(bytes)))),
             Err(_) => Err(bytes),
         }
     }
@@ -34,10 +57,30 @@ impl Text {
         Self::from_utf8(bytes).unwrap_or_else(|bytes| Self::from(replace_malformed(&bytes)))
     }
 
+    /// One text of several parts.
+    pub fn concat(parts: &[&str]) -> Self {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut inline = [0; INLINE_MAX];
+        if length > INLINE_MAX {
+            return Self(Repr::Shared(Bytes::from(parts.concat())));
+        }
+        let mut end = 0;
+        for part in parts {
+            inline[end..end + part.len()].copy_from_slice(part.as_bytes());
+            end += part.len();
+        }
+        Self(Repr::Inline { length: length as u8, bytes: inline })
+    }
+
     /// The text as a string slice.
+    #[inline]
     pub fn as_str(&self) -> &str {
-        // SAFETY: every constructor takes `str` or checks the bytes; the buffer is immutable.
-        unsafe { std::str::from_utf8_unchecked(&self.0) }
+        let bytes = match &self.0 {
+            Repr::Shared(bytes) => bytes,
+            Repr::Inline { length, bytes } => &bytes[..usize::from(*length)],
+        };
+        // SAFETY: every constructor takes `str` or checks the bytes; what they are does not change.
+        unsafe { std::str::from_utf8_unchecked(bytes) }
     }
 
     /// The part between two byte positions, sharing the buffer.
@@ -45,17 +88,46 @@ impl Text {
     /// # Panics
     /// When a position is out of range or inside a character, as slicing a `str` does.
     pub fn slice(&self, start: usize, end: usize) -> Self {
-        let text = self.as_str();
-        assert!(
-            text.is_char_boundary(start) && text.is_char_boundary(end),
-            "a slice of text ends at characters"
-        );
-        Self(self.0.slice(start..end))
+        let part = &self.as_str()[start..end];
+        match &self.0 {
+            Repr::Shared(bytes) if part.len() > INLINE_MAX => Self(Repr::Shared(bytes.slice(start..end))),
+            _ => Self::from(part),
+        }
     }
 
     /// The UTF-8 bytes, sharing the buffer.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        match self.0 {
+            Repr::Shared(bytes) => bytes,
+            Repr::Inline { length, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(length)]),
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::from_static("")
+    }
+}
+
+impl PartialEq for Text {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
     }
 }
 
@@ -103,13 +175,14 @@ impl Hash for Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(Bytes::from(text.into_bytes()))
+        Self(Repr::inline(text.as_bytes()).unwrap_or_else(|| Repr::Shared(Bytes::from(text.into_bytes()))))
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        let bytes = text.as_bytes();
+        Self(Repr::inline(bytes).unwrap_or_else(|| Repr::Shared(Bytes::copy_from_slice(bytes))))
     }
 }
 
@@ -131,10 +204,33 @@ mod tests {
 
     #[test]
     fn shares_the_buffer_it_came_from() {
-        let page = Bytes::from_static(b"alpha beta");
-        let text = Text::from_utf8(page.slice(6..)).unwrap();
-        assert_eq!(text.as_str(), "beta");
-        assert_eq!(text.into_bytes().as_ptr(), page[6..].as_ptr());
+        let page = Bytes::from_static(b"alpha, and a text that is not so short");
+        let text = Text::from_utf8(page.slice(7..)).unwrap();
+        assert_eq!(text.as_str(), "and a text that is not so short");
+        assert_eq!(text.slice(4, 31).as_str(), "a text that is not so short");
+        assert_eq!(text.into_bytes().as_ptr(), page[7..].as_ptr());
+    }
+
+    #[test]
+    fn is_the_same_text_however_it_is_kept() {
+        for length in [0, 1, INLINE_MAX - 1, INLINE_MAX, INLINE_MAX + 1, 100] {
+            let text: String = "añ€😀".chars().cycle().take(length).collect();
+            let kept = [
+                Text::from(text.as_str()),
+                Text::from(text.clone()),
+                Text::from_utf8(Bytes::from(text.clone())).unwrap(),
+                Text(Repr::Shared(Bytes::from(text.clone()))),
+                Text::concat(&["", &text]),
+            ];
+            for one in &kept {
+                assert_eq!(
+                    (one, one.as_str(), one.clone().into_bytes()),
+                    (&kept[0], &*text, text.clone().into())
+                );
+                assert_eq!(one.slice(0, text.len()), kept[0]);
+            }
+        }
+        assert!(Text::from("a") < Text::from("b".repeat(50)));
     }
 
     #[test]

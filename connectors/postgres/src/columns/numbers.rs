@@ -214,20 +214,13 @@ fn numeric_parts(bytes: &[u8]) -> Option<Result<(Digits, i32), Special>> {
 fn plain_digits(unscaled: i128, scale: i32) -> Text {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(unscaled.unsigned_abs());
+    let sign = if unscaled < 0 { "-" } else { "" };
     let scale = scale.unsigned_abs() as usize;
-    let zeros = (scale + 1).saturating_sub(digits.len());
-    let negative = unscaled < 0;
-    let mut text =
-        String::with_capacity(usize::from(negative) + zeros + digits.len() + usize::from(scale > 0));
-    if negative {
-        text.push('-');
+    match digits.len().checked_sub(scale) {
+        _ if scale == 0 => Text::concat(&[sign, digits]),
+        Some(whole @ 1..) => Text::concat(&[sign, &digits[..whole], ".", &digits[whole..]]),
+        _ => Text::concat(&[sign, "0.", &"0".repeat(scale - digits.len()), digits]),
     }
-    text.extend(std::iter::repeat_n('0', zeros));
-    text.push_str(digits);
-    if scale > 0 {
-        text.insert(text.len() - scale, '.');
-    }
-    Text::from(text)
 }
 
 /// Without zeros behind the last digit that counts; never with a negative scale.
