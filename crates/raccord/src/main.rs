@@ -1,5 +1,6 @@
 //! The command line, and the wiring of everything behind it.
 
+mod allocator_native;
 mod args;
 mod broker;
 mod check;
@@ -18,12 +19,8 @@ use std::process::ExitCode;
 use args::Command;
 use raccord_runtime::redaction::redact;
 
-/// For librdkafka as well, whose own allocations it takes over: records are made by one thread and freed by another all
-/// the time, which costs glibc's allocator a quarter of a snapshot's CPU time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator_native::set_up();
     let command = args::parse();
     let outcome = match command {
         Command::Quickstart(arguments) => quickstart::run(arguments),
