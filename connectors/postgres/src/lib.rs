@@ -25,6 +25,7 @@ mod offset;
 mod on_demand;
 pub mod pgoutput;
 mod progress;
+mod relations;
 mod replication;
 mod reselect;
 mod settings;

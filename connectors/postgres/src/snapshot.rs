@@ -232,6 +232,11 @@ impl Snapshot {
         &self.state
     }
 
+    /// The tables that were read, compiled.
+    pub fn tables(&self) -> Vec<Arc<CapturedTable>> {
+        self.tables.iter().map(|read| Arc::clone(&read.table)).collect()
+    }
+
     /// Fills the batch; says whether all has been read. Cancel-safe.
     ///
     /// # Errors

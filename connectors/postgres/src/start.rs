@@ -6,12 +6,14 @@ use raccord_plugin::{Error, ErrorKind, OffsetMap, Result};
 use tracing::{info, warn};
 
 use crate::anchor::Anchor;
+use crate::captured::CapturedTable;
 use crate::catalog::TypeRegistry;
 use crate::classify::{cannot_connect, cannot_start, cause, debezium, interrupted, with_cause};
 use crate::columns::ColumnSettings;
 use crate::gap::{self, Identity, LogEnd};
 use crate::metrics::Metrics;
 use crate::offset::OffsetState;
+use crate::relations::Relations;
 use crate::replication;
 use crate::settings::Settings;
 use crate::setup;
@@ -109,12 +111,12 @@ pub async fn start(
         Some(stored) => {
             let lsn = stored.lsn_proc.or(stored.lsn).unwrap_or_default();
             info!("Retrieved latest position from stored offset '{lsn}'");
-            Start { search: stored.lsn_proc.is_some(), state: stored, lsn, beats: false }
+            Start { search: stored.lsn_proc.is_some(), state: stored, lsn, beats: false, tables: Vec::new() }
         }
         None => {
             let state = current_position(&sql).await.map_err(cannot_connect)?;
             let lsn = slot.default_start(&state);
-            Start { state, lsn, search: false, beats: false }
+            Start { state, lsn, search: false, beats: false, tables: Vec::new() }
         }
     };
     let watch = SlotWatch::begin(&settings, &metrics).await.map_err(cause).map_err(interrupted)?;
@@ -122,7 +124,7 @@ pub async fn start(
     Ok(Started::Ready(Box::new(afterwards), Box::new(begin)))
 }
 
-/// Streams on from the position of a snapshot that was taken.
+/// Streams on from the position of a snapshot that was taken, which has compiled these tables.
 ///
 /// # Errors
 /// What the server or the network says.
@@ -131,11 +133,12 @@ pub async fn stream_behind_snapshot(
     columns: Arc<ColumnSettings>,
     afterwards: Afterwards,
     state: OffsetState,
+    tables: Vec<Arc<CapturedTable>>,
 ) -> Result<Started> {
     let delay = settings.config.keys.connector.streaming_delay_ms.max(0).unsigned_abs();
     tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
     let lsn = state.lsn.unwrap_or_default();
-    let start = Start { state, lsn, search: false, beats: true };
+    let start = Start { state, lsn, search: false, beats: true, tables };
     stream(settings, columns, afterwards, start).await
 }
 
@@ -330,7 +333,7 @@ async fn begin_to_stream(
     settings: Arc<Settings>,
     columns: Arc<ColumnSettings>,
     afterwards: Afterwards,
-    start: Start,
+    mut start: Start,
 ) -> Result<Started> {
     let Afterwards { sql, types, session, server_version, watch } = afterwards;
     setup::publication(&sql.client, &settings).await?;
@@ -341,7 +344,9 @@ async fn begin_to_stream(
         None => replication_session(&settings).await.map_err(cause)?,
     };
     let wal = begin(&settings, session, server_version, lsn).await?;
-    let mut stream = Stream::new(settings.clone(), columns, wal, sql, types, watch, start)?;
+    let compiled = std::mem::take(&mut start.tables);
+    let relations = Relations::new(settings.clone(), columns.clone(), types, compiled);
+    let mut stream = Stream::new(settings.clone(), &columns, wal, sql, relations, watch, start)?;
     if stream.is_searching() {
         stream.search().await?;
         stream.stop_first_pass().await;

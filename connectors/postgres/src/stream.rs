@@ -13,7 +13,6 @@
 //! - Records are made in the order of the stream, which is that of commits; within a transaction it is the order in which
 //!   the changes were made.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +22,7 @@ use raccord_plugin::{Error, Result, SourceBatch, TopicReaders};
 use tracing::{info, warn};
 
 use crate::captured::CapturedTable;
-use crate::catalog::{CatalogTable, TypeRegistry, read_table, schema_of};
+use crate::catalog::schema_of;
 use crate::classify::{cause, debezium};
 use crate::columns::ColumnSettings;
 use crate::emit::{Change, Emitter, Place, now};
@@ -32,6 +31,7 @@ use crate::messages::MessageRecords;
 use crate::offset::{MessageType, OffsetState, Positions};
 use crate::on_demand::{OnDemand, Output};
 use crate::pgoutput::{Message, Relation, decode};
+use crate::relations::Relations;
 use crate::reselect::{Reselected, Reselector};
 use crate::settings::Settings;
 use crate::shown::Shown;
@@ -55,7 +55,6 @@ pub const GENERAL_APPLICATION: &str = "Debezium General";
 /// The stream of a slot, and what is known of its tables.
 pub struct Stream {
     settings: Arc<Settings>,
-    columns: Arc<ColumnSettings>,
     pub emitter: Emitter,
     /// None between the two passes of a search.
     wal: Option<WalStream>,
@@ -65,9 +64,7 @@ pub struct Stream {
     watch: SlotWatch,
     shown: Shown,
     reselector: Reselector,
-    types: TypeRegistry,
-    /// Tables by oid; `None` for those that are not captured.
-    relations: HashMap<u32, Option<Arc<CapturedTable>>>,
+    relations: Relations,
     state: OffsetState,
     transaction: Option<Transaction>,
     /// Whether its commit has not come yet.
@@ -124,6 +121,8 @@ pub struct Start {
     pub search: bool,
     /// Whether a heartbeat, if there are any, comes first: so it is behind a snapshot.
     pub beats: bool,
+    /// Tables that the snapshot before has compiled.
+    pub tables: Vec<Arc<CapturedTable>>,
 }
 
 impl Stream {
@@ -133,14 +132,14 @@ impl Stream {
     /// When the position has an incremental snapshot that cannot be read.
     pub fn new(
         settings: Arc<Settings>,
-        columns: Arc<ColumnSettings>,
+        columns: &Arc<ColumnSettings>,
         wal: WalStream,
         sql: SqlSession,
-        types: TypeRegistry,
+        relations: Relations,
         watch: SlotWatch,
         mut start: Start,
     ) -> Result<Self> {
-        let on_demand = OnDemand::new(&settings, &columns, watch.metrics(), &mut start.state)?;
+        let on_demand = OnDemand::new(&settings, columns, watch.metrics(), &mut start.state)?;
         let locator = start.search.then(|| {
             info!(lsn = %start.lsn, "Searching for WAL resume position");
             WalPositionLocator::new(start.state.lsn_commit, start.lsn, start.state.message_type)
@@ -161,15 +160,13 @@ impl Stream {
             transactions,
             heartbeat: Heartbeat::new(&settings, start.beats),
             settings,
-            columns,
             wal: Some(wal),
             frames: Frames::default(),
             sql,
             watch,
             shown: Shown::default(),
             reselector: Reselector::default(),
-            types,
-            relations: HashMap::new(),
+            relations,
             completed: Some(start.lsn),
             state: start.state,
             transaction: None,
@@ -273,7 +270,7 @@ impl Stream {
                         match self.process(lsn, data, next_lsn, positions, batch)? {
                             Step::Relation(relation) => self.learn(relation).await?,
                             Step::Signal(relation, change) => {
-                                let table = self.relations.get(&relation).cloned().flatten();
+                                let table = self.relations.get(relation).cloned();
                                 let act = |on_demand: &mut OnDemand, mut out: Output<'_>| {
                                     on_demand.row(table.as_ref(), &change, &mut out)
                                 };
@@ -535,7 +532,7 @@ impl Stream {
             MessageType::Update => Operation::Update,
             _ => return None,
         };
-        let reselect = self.relations.get(&row.relation)?.as_ref()?.reselect.as_ref()?;
+        let reselect = self.relations.get(row.relation)?.reselect.as_ref()?;
         let (old, new) = row.change.rows();
         let wanted = reselect.wanted(old, new?);
         (!wanted.is_empty() && !self.settings.skipped.contains(operation)).then_some(wanted)
@@ -543,8 +540,7 @@ impl Stream {
 
     /// Reads columns of a row again.
     async fn reselect(&mut self, row: &Row, wanted: &[usize]) -> Result<Reselected> {
-        let (Some(Some(table)), (_, Some(new))) = (self.relations.get(&row.relation), row.change.rows())
-        else {
+        let (Some(table), (_, Some(new))) = (self.relations.get(row.relation), row.change.rows()) else {
             return Ok(Reselected::new());
         };
         let id = self.transaction.map(|transaction| transaction.id);
@@ -559,7 +555,7 @@ impl Stream {
         positions: &mut Positions,
         batch: &mut SourceBatch,
     ) -> Result<()> {
-        let Some(Some(table)) = self.relations.get(&relation) else {
+        let Some(table) = self.relations.get(relation) else {
             self.emitter.seen.filtered(change.operation());
             self.filtered();
             return Ok(());
@@ -590,7 +586,7 @@ impl Stream {
         if self.settings.skipped.contains(Operation::Truncate) {
             return;
         }
-        let tables: Vec<_> = relations.iter().filter_map(|id| self.relations.get(id)?.clone()).collect();
+        let tables: Vec<_> = relations.iter().filter_map(|id| self.relations.get(*id).cloned()).collect();
         for (place, table) in tables.iter().enumerate() {
             let last = place + 1 == tables.len();
             if last {
@@ -655,23 +651,13 @@ impl Stream {
     async fn learn(&mut self, relation: Relation) -> Result<()> {
         let id = TableId::in_schema(schema_of(&relation), relation.table.as_str());
         if !self.settings.captures(&id) {
-            self.relations.insert(relation.id, None);
+            self.relations.pass_over(relation.id);
             return Ok(());
         }
         let transaction = self.transaction.map(|transaction| transaction.id);
         self.shown.wait(&self.sql.client, transaction).await.map_err(cause)?;
-        if relation.columns.iter().any(|column| self.types.get(column.type_oid).is_none()) {
-            self.types = TypeRegistry::read(&self.sql.client).await.map_err(cause)?;
-        }
-        let catalog = read_table(&self.sql.client, &id, &self.types).await.map_err(cause)?;
-        let known = self.relations.get(&relation.id).and_then(Option::as_ref).map(|table| &table.table);
-        let table = CatalogTable::of_relation(&relation, catalog.as_ref(), known, &self.types);
-        if table.key.is_empty() {
-            warn!(table = %id, "the table has neither primary key nor unique index: its records have no key");
-        }
+        self.relations.learn(&self.sql.client, &id, &relation).await?;
         self.on_demand.learn(relation.id, &id);
-        let captured = CapturedTable::new(table, &self.types, &self.settings, &self.columns);
-        self.relations.insert(relation.id, Some(captured));
         Ok(())
     }
 }

@@ -170,6 +170,7 @@ impl Opened {
                     self.columns.clone(),
                     *afterwards,
                     state,
+                    snapshot.tables(),
                 );
                 Phase::Starting(AbortOnDropHandle::new(tokio::spawn(stream)))
             }
