@@ -9,6 +9,7 @@ mod client_native;
 mod consumer;
 mod consumer_native;
 mod creations;
+mod hurry_native;
 mod log;
 mod native;
 mod oauth;

@@ -38,7 +38,8 @@ impl RdProducer {
     /// Outside a tokio runtime.
     pub fn new(properties: &RawConfig) -> Result<Self> {
         let config = client_config(properties, ClientKind::Producer)?;
-        let native = NativeProducer::new(&config, Login::of(properties)?.as_ref())?;
+        let hurries = !properties.contains_key("linger.ms");
+        let native = NativeProducer::new(&config, Login::of(properties)?.as_ref(), hurries)?;
         Ok(Self { native, outstanding: 0, refused: None })
     }
 
@@ -91,6 +92,7 @@ impl Producer for RdProducer {
         while self.native.hand_over().is_err() && self.native.waiting() == self.outstanding {
             self.native.refuse_first(RDKafkaErrorCode::MessageSizeTooLarge);
         }
+        self.native.hurry();
     }
 
     fn drain_acks(&mut self, acks: &mut Acks) {

@@ -17,6 +17,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::client_native::{Handle, WakeQueue};
+use crate::hurry_native::Hurry;
 use crate::oauth::Login;
 use crate::refusal::Refusal;
 
@@ -39,6 +40,9 @@ pub(crate) struct NativeProducer {
     topics: Topics,
     pub(crate) queue: WakeQueue,
     reports: Vec<*const rd::rd_kafka_message_t>,
+    /// Whether records were handed over since the last [`hurry`](Self::hurry).
+    fresh: bool,
+    hurry: Option<Hurry>,
     client: Handle,
 }
 
@@ -165,7 +169,8 @@ impl Batch {
 }
 
 impl NativeProducer {
-    pub(crate) fn new(config: &ClientConfig, login: Option<&Arc<Login>>) -> Result<Self> {
+    /// A producer. `hurries` says that a record is not held back that comes after a silence.
+    pub(crate) fn new(config: &ClientConfig, login: Option<&Arc<Login>>, hurries: bool) -> Result<Self> {
         let mut client = Handle::new(rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, config, |conf| {
             // SAFETY: `conf` is live. Reports and errors then come as events from the queue instead of callbacks.
             unsafe {
@@ -181,7 +186,17 @@ impl NativeProducer {
         // SAFETY: the client is live; the reference to its queue is ours.
         let queue = WakeQueue::new(unsafe { rd::rd_kafka_queue_get_main(client.as_ptr()) })?;
         let (batch, reports) = (Batch::new(), vec![ptr::null(); REPORTS]);
-        Ok(Self { batch, refused: Vec::new(), topics: Topics::default(), queue, reports, client })
+        let hurry = if hurries { NonNull::new(client.as_ptr()).and_then(Hurry::new) } else { None };
+        Ok(Self {
+            batch,
+            refused: Vec::new(),
+            topics: Topics::default(),
+            queue,
+            reports,
+            fresh: false,
+            hurry,
+            client,
+        })
     }
 
     /// Takes a record, whose bytes are copied, and hands it over at once or with others.
@@ -204,7 +219,9 @@ impl NativeProducer {
         match plain {
             true => Self::send_plain(record, topic),
             false => self.send_with_more(record, topic),
-        }
+        }?;
+        self.fresh = true;
+        Ok(())
     }
 
     /// Hands the batch over. Records that are refused come with the next [`drain`](Self::drain).
@@ -240,7 +257,17 @@ impl NativeProducer {
             }
         }
         batch.clear();
+        self.fresh = true;
         Ok(())
+    }
+
+    /// Called behind the last record that is there for now: it is not to wait for others after a silence.
+    pub(crate) fn hurry(&mut self) {
+        if std::mem::take(&mut self.fresh)
+            && let Some(hurry) = &mut self.hurry
+        {
+            hurry.handed_over();
+        }
     }
 
     /// Number of records that wait in the batch.
