@@ -45,12 +45,12 @@ impl ClientKind {
 
     fn defaults(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            // Bounds of what waits for Kafka; about 12 MB with the client's own structures around small records.
+            // Bounds of what waits for Kafka; about 17 MB with the client's own structures around small records.
             Self::Producer => &[
                 ("partitioner", "murmur2_random"),
                 ("message.max.bytes", "1048576"),
                 ("queue.buffering.max.kbytes", "8192"),
-                ("queue.buffering.max.messages", "30000"),
+                ("queue.buffering.max.messages", "50000"),
             ],
             // Java's consumer delivers aborted transactions by default, checks CRCs and lets topics be created. Bounds of
             // what was fetched ahead: enough for several batches.
