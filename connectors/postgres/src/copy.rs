@@ -7,6 +7,11 @@ use raccord_plugin::{Error, Result};
 /// The first bytes of a binary COPY.
 const COPY_SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
+/// The statement whose answer these rows are.
+pub fn statement(select: &str) -> String {
+    format!("COPY ({select}) TO STDOUT (FORMAT binary)")
+}
+
 /// Takes the next row off the frames: its fields, behind their count.
 pub fn next_row(frames: &mut Bytes) -> Option<Result<Bytes>> {
     let broken = || Some(Err(Error::fatal("the data of COPY are broken")));

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::captured::CapturedTable;
 use crate::classify::{cause, debezium, with_cause};
-use crate::copy::{next_row, split};
+use crate::copy::{self, next_row, split};
 use crate::pgoutput::{Cell, Tuple};
 use crate::settings::Settings;
 use crate::setup::{identifier, literal, qualified};
@@ -251,11 +251,11 @@ fn statement(table: &CapturedTable, key: &[usize], wanted: &[usize], new: &Tuple
         })
         .collect();
     let from = qualified(table.plan.id());
-    format!(
-        "COPY (SELECT {} FROM {from} WHERE {} LIMIT 1) TO STDOUT (FORMAT binary)",
+    copy::statement(&format!(
+        "SELECT {} FROM {from} WHERE {} LIMIT 1",
         selected.join(", "),
         conditions.join(" AND ")
-    )
+    ))
 }
 
 fn decode(table: &CapturedTable, wanted: &[usize], row: &Bytes) -> Result<Reselected> {

@@ -20,7 +20,7 @@ use crate::captured::CapturedTable;
 use crate::catalog::{TypeRegistry, all_tables, read_table};
 use crate::classify::{cause, with_cause};
 use crate::columns::ColumnSettings;
-use crate::copy::{next_row, split};
+use crate::copy::{self, next_row, split};
 use crate::settings::Settings;
 use crate::setup::{self, identifier, initial_statements, literal, qualified};
 use crate::snapshot::selection;
@@ -496,13 +496,13 @@ fn statement(
     };
     let mut columns = selected.to_vec();
     columns.push(texts(key));
-    format!(
-        "COPY (SELECT {} FROM {}{filter} ORDER BY {} LIMIT {}) TO STDOUT (FORMAT binary)",
+    copy::statement(&format!(
+        "SELECT {} FROM {}{filter} ORDER BY {} LIMIT {}",
         columns.join(", "),
         qualified(&collection.id),
         order(&collection.id, key, ""),
         settings.config.keys.own.incremental_snapshot_chunk_size.max(1),
-    )
+    ))
 }
 
 fn chunk_row(

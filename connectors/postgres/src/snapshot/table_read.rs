@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use crate::captured::CapturedTable;
 use crate::classify::{cause, with_cause};
-use crate::copy::{next_row, split};
+use crate::copy::{self, next_row, split};
 use crate::setup::{identifier, literal, qualified};
 use crate::wire::WireError;
 use crate::wire::sql::{SqlSession, sql_error};
@@ -112,7 +112,7 @@ impl TableRead {
                 _ => &whole,
             };
             let copy = |condition: &String| {
-                let copy = copy(&format!("SELECT {} FROM {from}{condition}", selected.join(", ")));
+                let copy = copy::statement(&format!("SELECT {} FROM {from}{condition}", selected.join(", ")));
                 info!(table = %id, "Exporting data with statement {copy}");
                 copy
             };
@@ -198,7 +198,7 @@ impl Pages {
             true => String::new(),
             false => format!(" WHERE ({key}) > ({})", values.join(", ")),
         };
-        let copy = copy(&format!("{select}{condition} ORDER BY {key} LIMIT {rows}"));
+        let copy = copy::statement(&format!("{select}{condition} ORDER BY {key} LIMIT {rows}"));
         debug!("Exporting a page with statement {copy}");
         copy
     }
@@ -208,10 +208,6 @@ impl Pages {
         let texts = fields.get(self.columns..).unwrap_or_default().iter().flatten();
         texts.map(|(start, end)| String::from_utf8_lossy(&row[*start..*end]).into_owned()).collect()
     }
-}
-
-fn copy(select: &str) -> String {
-    format!("COPY ({select}) TO STDOUT (FORMAT binary)")
 }
 
 /// What to select of a table: for each of its columns the place in the rows, `None` when it is not read; and the columns
