@@ -200,7 +200,7 @@ mod tests {
     fn what_the_runtime_counts_stays_until_the_task_is_gone() {
         let registry = Arc::new(Registry::default());
         let metrics = registry.begin(&id(0), Moves::FromSource);
-        metrics.records.polled(5);
+        metrics.records.take(5);
         registry.retain(|_| false);
         drop(metrics);
         let polled = || {

@@ -21,23 +21,13 @@ pub struct RecordMetrics {
 }
 
 impl RecordMetrics {
-    /// Records that a source gave: `source-record-poll-total`.
-    pub(crate) fn polled(&self, records: usize) {
+    /// Records that a source gave, or that were consumed for a sink: `source-record-poll-total`, `sink-record-read-total`.
+    pub(crate) fn take(&self, records: usize) {
         self.taken.fetch_add(records as u64, Ordering::Relaxed);
     }
 
-    /// Records of a source that Kafka acknowledged: `source-record-write-total`.
-    pub(crate) fn written(&self, records: usize) {
-        self.given.fetch_add(records as u64, Ordering::Relaxed);
-    }
-
-    /// Records that were consumed for a sink: `sink-record-read-total`.
-    pub(crate) fn read(&self, records: usize) {
-        self.taken.fetch_add(records as u64, Ordering::Relaxed);
-    }
-
-    /// Records that a sink took: `sink-record-send-total`.
-    pub(crate) fn sent(&self, records: usize) {
+    /// Records that Kafka acknowledged, or that a sink took: `source-record-write-total`, `sink-record-send-total`.
+    pub(crate) fn give(&self, records: usize) {
         self.given.fetch_add(records as u64, Ordering::Relaxed);
     }
 

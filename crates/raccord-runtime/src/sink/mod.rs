@@ -358,7 +358,7 @@ impl SinkLoop {
         std::mem::swap(&mut self.fetched, &mut self.incoming);
         self.decoding.begin(&self.fetched)?;
         let fetched = std::mem::take(&mut self.fetched);
-        self.records.read(fetched.records.len());
+        self.records.take(fetched.records.len());
         self.batch.partitions.clear();
         self.batch.partitions.extend_from_slice(&fetched.partitions);
         self.note_ends(&fetched);
@@ -427,7 +427,7 @@ impl SinkLoop {
         for (partition, end) in self.batch_ends.drain(..) {
             self.offsets.put(&partition, end);
         }
-        self.records.sent(self.batch.records.len());
+        self.records.give(self.batch.records.len());
         self.batch.records.clear();
         if self.redelivery.take().is_some() {
             self.resume_all()?;

@@ -342,7 +342,7 @@ impl Outlet {
         for ticket in &self.acks.delivered {
             self.tracker.ack(*ticket);
         }
-        self.records.written(self.acks.delivered.len());
+        self.records.give(self.acks.delivered.len());
         if let Some(letters) = &mut self.letters {
             letters.take_acks(&self.acks.delivered, &mut self.tracker);
         }

@@ -247,7 +247,7 @@ impl SourceLoop {
 
     async fn send_batch(&mut self, lifecycle: &Lifecycle) -> Result<()> {
         let Self { task, batch, line, commits, .. } = self;
-        line.outlet.records.polled(batch.len());
+        line.outlet.records.take(batch.len());
         for record in batch.drain() {
             if let Err(stuck) = line.push(record) {
                 line.unstick(stuck, &mut **task, commits, lifecycle).await?;
