@@ -98,13 +98,17 @@ impl rdkafka::producer::ProducerContext for LogContext {
     fn delivery(&self, _: &rdkafka::producer::DeliveryResult<'_>, (): Self::DeliveryOpaque) {}
 }
 
+/// Logs that a connection failed, unless that was logged a moment ago.
+pub(crate) fn connection_failed(message: &str) {
+    if let Some(text) = FAILURES.lock().say(message, Instant::now()) {
+        warn!(target: "librdkafka", "{text}");
+    }
+}
+
 /// Writes a log line with a syslog level.
 pub(crate) fn log(level: i32, facility: &str, message: &str) {
     if facility == "FAIL" {
-        if let Some(text) = FAILURES.lock().say(message, Instant::now()) {
-            warn!(target: "librdkafka", "{text}");
-        }
-        return;
+        return connection_failed(message);
     }
     match level {
         ..=3 => error!(target: "librdkafka", "{facility}: {message}"),

@@ -14,6 +14,7 @@ mod log;
 mod native;
 mod oauth;
 mod oauth_token;
+mod produce;
 mod producer;
 mod producer_native;
 mod properties;
@@ -38,8 +39,9 @@ use crate::admin::RdAdmin;
 use crate::consumer::RdConsumer;
 use crate::log::{LogProducer, LogReader, RdLog};
 use crate::oauth::Login;
+use crate::produce::BatchProducer;
 use crate::producer::RdProducer;
-use crate::properties::{ClientKind, client_config};
+use crate::properties::{ClientKind, client_config, translate};
 
 /// Makes clients of the cluster that their properties name.
 #[derive(Default)]
@@ -80,7 +82,11 @@ impl RdKafka {
 #[async_trait]
 impl Kafka for RdKafka {
     fn producer(&self, properties: &RawConfig) -> Result<Box<dyn Producer>> {
-        Ok(Box::new(RdProducer::new(properties)?))
+        let settings = translate(properties, ClientKind::Producer)?;
+        match BatchProducer::new(&settings) {
+            Some(producer) => Ok(Box::new(producer)),
+            None => Ok(Box::new(RdProducer::new(properties)?)),
+        }
     }
 
     fn consumer(&self, properties: &RawConfig, subscription: Subscription) -> Result<Box<dyn Consumer>> {

@@ -18,7 +18,8 @@ use crate::producer_native::NativeProducer;
 use crate::properties::{ClientKind, client_config};
 use crate::refusal::Refusal;
 
-const SENDING: &str = "send a record";
+/// What a producer does, in errors.
+pub(crate) const SENDING: &str = "send a record";
 
 /// A producer over librdkafka.
 pub struct RdProducer {

@@ -94,7 +94,8 @@ pub fn client_config(properties: &RawConfig, kind: ClientKind) -> Result<ClientC
     Ok(config)
 }
 
-fn translate(properties: &RawConfig, kind: ClientKind) -> Result<BTreeMap<String, String>> {
+/// The settings by themselves, with the same errors.
+pub(crate) fn translate(properties: &RawConfig, kind: ClientKind) -> Result<BTreeMap<String, String>> {
     let mut settings: BTreeMap<String, String> = SHARED_DEFAULTS
         .iter()
         .chain(kind.defaults())
