@@ -14,8 +14,10 @@ use tokio::time::Instant;
 use super::batch::Batch;
 use super::murmur::murmur2;
 
-/// A batch begins with as much room as the last one of its partition took, up to this.
-const ROOM_MAX: usize = 1 << 20;
+/// How many buffers are kept for batches to come: fresh memory for each would cost as much as writing the records.
+const SPARES: usize = 4;
+/// Larger ones are not kept.
+const SPARE_BYTES: usize = 5 << 18;
 
 /// A partition: indices of its topic and of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +60,7 @@ pub(super) struct Accumulator {
     /// Whether a record was refused because too much waits: then nothing waits for more.
     pub(super) exhausted: bool,
     batch_bytes: usize,
+    spares: Vec<Vec<u8>>,
 }
 
 /// A topic that records were sent to.
@@ -95,7 +98,6 @@ pub(super) struct Partition {
     pub(super) retry_at: Option<Instant>,
     /// Whether it is among the pending ones.
     queued: bool,
-    room: usize,
 }
 
 /// A record that waits for its topic.
@@ -122,6 +124,7 @@ impl Accumulator {
             finished: Vec::new(),
             exhausted: false,
             batch_bytes,
+            spares: Vec::new(),
         }
     }
 
@@ -169,7 +172,7 @@ impl Accumulator {
     #[cold]
     fn begin(&mut self, place: Place, record: &Outgoing<'_>, timestamp: i64, cost: usize) {
         let partition = &mut self.topics[place.topic].partitions[place.partition];
-        let mut batch = Batch::new(partition.room.max(cost), Instant::now());
+        let mut batch = Batch::new(self.spares.pop().unwrap_or_default(), Instant::now());
         batch.push(record, timestamp, cost);
         partition.batches.push_back(batch);
         if !std::mem::replace(&mut partition.queued, true) {
@@ -195,7 +198,6 @@ impl Accumulator {
         let batch = partition.batches.pop_front()?;
         partition.in_flight = true;
         partition.retry_at = None;
-        partition.room = batch.len().min(ROOM_MAX);
         Some(batch)
     }
 
@@ -213,7 +215,17 @@ impl Accumulator {
     /// Takes note of a batch's fate.
     pub(super) fn finish(&mut self, batch: Batch, failure: Option<Failure>) {
         let cost = batch.cost;
-        self.finished.push(Finished { tickets: batch.into_tickets(), cost, failure });
+        let tickets = self.recycle(batch);
+        self.finished.push(Finished { tickets, cost, failure });
+    }
+
+    /// Keeps a batch's buffer for another one, and gives its tickets.
+    fn recycle(&mut self, batch: Batch) -> Vec<u64> {
+        let (tickets, buffer) = batch.into_parts();
+        if self.spares.len() < SPARES && (1..=SPARE_BYTES).contains(&buffer.capacity()) {
+            self.spares.push(buffer);
+        }
+        tickets
     }
 
     /// Gives up a batch that a broker refuses. When it names records as the reason, the others are told that they are not.
@@ -230,7 +242,7 @@ impl Accumulator {
             records.iter().map(|(number, failure)| (*number, failure)).collect();
         // What the whole batch counted is given back with its first record.
         let mut cost = batch.cost;
-        for (number, ticket) in (0..).zip(batch.into_tickets()) {
+        for (number, ticket) in (0..).zip(self.recycle(batch)) {
             let failure = Some((*named.get(&number).unwrap_or(&&innocent)).clone());
             let cost = std::mem::take(&mut cost);
             self.finished.push(Finished { tickets: vec![ticket], cost, failure });

@@ -59,9 +59,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// An empty batch with room for so many bytes.
-    pub(super) fn new(room: usize, begun: Instant) -> Self {
-        let mut bytes = Vec::with_capacity(room.max(HEADER_LEN + 256));
+    /// An empty batch in a buffer whose bytes are of no use any more.
+    pub(super) fn new(mut bytes: Vec<u8>, begun: Instant) -> Self {
+        bytes.clear();
         bytes.resize(HEADER_LEN, 0);
         Self {
             bytes,
@@ -153,9 +153,14 @@ impl Batch {
         &self.tickets
     }
 
-    /// Gives up the batch for its tickets.
-    pub(super) fn into_tickets(self) -> Vec<u64> {
-        self.tickets
+    /// Gives up the batch for its tickets and its buffer, which is empty when somebody else still has the bytes.
+    pub(super) fn into_parts(self) -> (Vec<u64>, Vec<u8>) {
+        let buffer = match self.closed.map(Bytes::try_into_mut) {
+            Some(Ok(bytes)) => Vec::from(bytes),
+            Some(Err(_)) => Vec::new(),
+            None => self.bytes,
+        };
+        (self.tickets, buffer)
     }
 
     /// Two batches of the same records in the same order; `None` when there is only one.
@@ -168,7 +173,7 @@ impl Batch {
         let mut halves = [0, 1].map(|_| Self {
             attempts: self.attempts,
             base_timestamp: self.base_timestamp,
-            ..Self::new(bytes.len() / 2, self.begun)
+            ..Self::new(Vec::with_capacity(bytes.len()), self.begun)
         });
         let mut rest = &bytes[HEADER_LEN..];
         for (index, ticket) in self.tickets.iter().enumerate() {
