@@ -88,7 +88,7 @@ pub(super) struct Wanted {
 }
 
 /// A partition's batches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Partition {
     pub(super) leader: Option<i32>,
     pub(super) batches: VecDeque<Batch>,
@@ -98,6 +98,8 @@ pub(super) struct Partition {
     pub(super) retry_at: Option<Instant>,
     /// Whether it is among the pending ones.
     queued: bool,
+    /// A batch is closed at so many bytes: less than elsewhere when the leader found one too large.
+    limit: usize,
 }
 
 /// A record that waits for its topic.
@@ -162,9 +164,9 @@ impl Accumulator {
 
     #[inline]
     fn append(&mut self, place: Place, record: &Outgoing<'_>, timestamp: i64, cost: usize) {
-        let partition = &mut self.topics[place.topic].partitions[place.partition];
-        match partition.batches.back_mut() {
-            Some(batch) if batch.has_room(cost, self.batch_bytes) => batch.push(record, timestamp, cost),
+        let Partition { batches, limit, .. } = &mut self.topics[place.topic].partitions[place.partition];
+        match batches.back_mut() {
+            Some(batch) if batch.has_room(cost, *limit) => batch.push(record, timestamp, cost),
             _ => self.begin(place, record, timestamp, cost),
         }
     }
@@ -187,9 +189,8 @@ impl Accumulator {
 
     /// Whether a partition's first batch need not wait for more records.
     pub(super) fn is_full(&self, place: Place) -> bool {
-        let batches = &self.topics[place.topic].partitions[place.partition].batches;
-        batches.len() > 1
-            || batches.front().is_some_and(|batch| batch.attempts > 0 || batch.len() >= self.batch_bytes)
+        let Partition { batches, limit, .. } = &self.topics[place.topic].partitions[place.partition];
+        batches.len() > 1 || batches.front().is_some_and(|batch| batch.attempts > 0 || batch.len() >= *limit)
     }
 
     /// Takes a partition's first batch to send it.
@@ -210,6 +211,15 @@ impl Accumulator {
         if !std::mem::replace(&mut partition.queued, true) {
             self.pending.push(place);
         }
+    }
+
+    /// Puts a batch back that its leader found too large, as two; `None` when it cannot be made smaller.
+    pub(super) fn put_back_smaller(&mut self, place: Place, batch: Batch) -> Option<()> {
+        let limit = batch.len() / 2;
+        let halves = batch.split()?;
+        self.partition(place).limit = limit;
+        self.put_back(place, halves.into_iter());
+        Some(())
     }
 
     /// Takes note of a batch's fate.
@@ -274,7 +284,7 @@ impl Accumulator {
         let known = &mut self.topics[topic];
         known.count = leaders.len();
         if known.partitions.len() < leaders.len() {
-            known.partitions.resize_with(leaders.len(), Partition::default);
+            known.partitions.resize_with(leaders.len(), || Partition::new(self.batch_bytes));
         }
         for (index, partition) in known.partitions.iter_mut().enumerate() {
             partition.leader = leaders.get(index).copied().flatten();
@@ -349,6 +359,19 @@ impl Accumulator {
     ) {
         while let Some(batch) = self.partition(place).batches.pop_front_if(|batch| which(batch)) {
             self.finish(batch, Some(failure.clone()));
+        }
+    }
+}
+
+impl Partition {
+    fn new(limit: usize) -> Self {
+        Self {
+            leader: None,
+            batches: VecDeque::new(),
+            in_flight: false,
+            retry_at: None,
+            queued: false,
+            limit,
         }
     }
 }

@@ -89,6 +89,11 @@ impl Connection {
         ApiVersionsResponse::decode(&mut answer, version).map_err(not_kafka)
     }
 
+    /// Whether the broker has not closed it, as brokers do when nothing was sent for a while.
+    pub(super) fn is_alive(&self) -> bool {
+        matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Sends a request to produce and takes its answer.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use raccord_plugin::Error;
 use raccord_runtime::ports::{Acks, Outgoing, Producer, SendError};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::task::JoinHandle;
@@ -62,6 +63,7 @@ pub(crate) struct BatchProducer {
     /// Records until the clock is read again.
     tick: u32,
     sender: JoinHandle<()>,
+    last_ticket: u64,
 }
 
 impl BatchProducer {
@@ -84,6 +86,7 @@ impl BatchProducer {
             now_ms: 0,
             tick: 0,
             sender,
+            last_ticket: 0,
         })
     }
 
@@ -132,6 +135,7 @@ impl Producer for BatchProducer {
         accumulator.add(record, self.now_ms, cost);
         self.cost += cost;
         self.outstanding += 1;
+        self.last_ticket = record.ticket;
         if self.hands.is_wanted() {
             self.hand_over();
         }
@@ -158,11 +162,23 @@ impl Producer for BatchProducer {
                 }
             }
         }
+        if self.outstanding > 0 && self.sender.is_finished() {
+            let ended = Error::fatal("The producer's sender has ended unexpectedly, its panic is in the log");
+            acks.failed.push((self.last_ticket, ended));
+        }
     }
 
     async fn progress(&mut self) {
         self.hand_over();
-        self.hands.wait_for_news().await;
+        match (self.sender.is_finished(), self.outstanding) {
+            // A handle that has ended may not be waited for again.
+            (true, 0) => std::future::pending().await,
+            (true, _) => {}
+            (false, _) => tokio::select! {
+                () = self.hands.wait_for_news() => {}
+                _ = &mut self.sender => {}
+            },
+        }
     }
 
     fn outstanding(&self) -> usize {

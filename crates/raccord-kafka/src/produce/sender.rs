@@ -157,9 +157,8 @@ impl Sender {
             }
             Fate::Smaller(failure) if batch.tickets().len() < 2 => accumulator.finish(batch, Some(failure)),
             Fate::Smaller(_) => {
-                if let Some(halves) = batch.split() {
-                    accumulator.put_back(place, halves.into_iter());
-                }
+                let put_back = accumulator.put_back_smaller(place, batch);
+                debug_assert!(put_back.is_some(), "what was written here can be read here");
             }
             Fate::Refused(Refused { whole, records }) => accumulator.refuse(batch, &whole, &records),
         }
@@ -294,7 +293,7 @@ async fn exchange(
     sent: &mut [Sent],
     settings: &Settings,
 ) -> std::io::Result<(Connection, ProduceResponse)> {
-    let mut connection = match connection {
+    let mut connection = match connection.filter(Connection::is_alive) {
         Some(connection) => connection,
         None => Connection::open(address, &settings.client_id, settings.connect_timeout).await?,
     };

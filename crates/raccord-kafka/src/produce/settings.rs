@@ -132,7 +132,7 @@ impl Settings {
         let ms = || number().map(Duration::from_millis);
         let bytes = || number().and_then(|bytes| usize::try_from(bytes).ok());
         match key {
-            "bootstrap.servers" => self.servers = value.split(',').map(str::to_owned).collect(),
+            "bootstrap.servers" => self.servers = value.split(',').map(server).collect::<Option<_>>()?,
             "client.id" => self.client_id = value.to_owned(),
             "linger.ms" => self.linger = Linger::Each(ms()?),
             "batch.size" => self.batch_bytes = bytes()?,
@@ -154,6 +154,12 @@ impl Settings {
     }
 }
 
+/// `host:port`, without the protocol that may stand before it; `None` when the port is missing.
+fn server(text: &str) -> Option<String> {
+    let address = text.rsplit_once("://").map_or(text, |(_, address)| address);
+    address.contains(':').then(|| address.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use raccord_plugin::RawConfig;
@@ -163,7 +169,7 @@ mod tests {
 
     fn of(properties: &[(&str, &str)]) -> Option<Settings> {
         let mut all = RawConfig::from([
-            ("bootstrap.servers", "a:1,b:2".to_owned()),
+            ("bootstrap.servers", "a:1,PLAINTEXT://b:2".to_owned()),
             ("max.block.ms", i64::MAX.to_string()),
             ("enable.idempotence", "false".to_owned()),
             ("acks", "all".to_owned()),
