@@ -30,7 +30,7 @@ impl ColumnSchemas {
         column: &Column,
         field: &ColumnField,
         mappings: Option<&ColumnMappings>,
-    ) -> Option<(String, Arc<Schema>)> {
+    ) -> Option<(Arc<str>, Arc<Schema>)> {
         let mut schema = (**field.schema.as_ref()?).clone();
         if let Some(mappings) = mappings {
             mappings.annotate(id, column, &mut schema);
@@ -38,6 +38,8 @@ impl ColumnSchemas {
         schema.optional = column.optional;
         schema.doc = column.comment.clone().or(schema.doc);
         schema.default.clone_from(&field.default);
-        Some((self.field_names.field_name(&column.name), Arc::new(schema)))
+        let name = self.field_names.field_name(&column.name);
+        let name = if *name == *column.name { Arc::clone(&column.name) } else { name.into() };
+        Some((name, schema.shared()))
     }
 }

@@ -41,7 +41,7 @@ pub use naming::{TopicNaming, TopicNamingKeys};
 pub use notification::{Notification, Notifications};
 pub use operation::{Operation, SkippedOperations};
 pub use patterns::{PatternError, Patterns};
-pub use plan::{KeyCell, PlanSettings, TablePlan};
+pub use plan::{KeyCell, PlanSettings, RowCells, TablePlan};
 pub use signal::{AdditionalCondition, Signal, SignalRecord, SnapshotRequest};
 pub use snapshot::SnapshotMarker;
 pub use snapshot_event::{ScanStatus, SnapshotEvent, SnapshotEventKind};

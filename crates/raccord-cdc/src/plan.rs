@@ -37,6 +37,19 @@ pub struct KeyCell {
     pub value_field: Option<usize>,
 }
 
+/// The cells of a row and of its key, in field order.
+///
+/// A thread that gives rows to another gives them like this: counting the users of a schema costs much when two threads
+/// do so at once.
+#[derive(Debug)]
+pub struct RowCells {
+    key: Option<Vec<Value>>,
+    value: Vec<Value>,
+}
+
+/// How many fields there is room for behind those of a row: transforms like `ExtractNewRecordState` add some.
+const ROOM: usize = 4;
+
 /// A table, compiled: rows go in as cells, keys and values come out.
 #[derive(Debug)]
 pub struct TablePlan {
@@ -90,7 +103,7 @@ impl TablePlan {
         }
         let extra = settings.naming.key_field(id);
         if let Some((name, _)) = &extra {
-            key_fields.push(((*name).to_owned(), Schema::of(Type::String).build()));
+            key_fields.push(((*name).into(), Schema::of(Type::String).build()));
         }
         // A key whose columns have no mapping is a struct without fields.
         let has_key = !key_columns.is_empty() || !key_fields.is_empty();
@@ -156,21 +169,35 @@ impl TablePlan {
     /// The first error of `decode`.
     pub fn row<E>(
         &self,
-        mut decode: impl FnMut(usize) -> Result<Value, E>,
+        decode: impl FnMut(usize) -> Result<Value, E>,
     ) -> Result<(Option<Struct>, Struct), E> {
-        let mut cells = Vec::with_capacity(self.value_columns.len());
+        self.cells(decode).map(|cells| self.structs(cells))
+    }
+
+    /// The first half of [`row`](Self::row): the cells, without their schemas.
+    ///
+    /// # Errors
+    /// The first error of `decode`.
+    pub fn cells<E>(&self, mut decode: impl FnMut(usize) -> Result<Value, E>) -> Result<RowCells, E> {
+        let mut value = Vec::with_capacity(self.value_columns.len() + ROOM);
         for (column, mapping) in self.value_columns.iter().zip(&self.mappings) {
             let cell = decode(*column)?;
-            cells.push(if mapping.is_none() { cell } else { mapping.apply(cell) });
+            value.push(if mapping.is_none() { cell } else { mapping.apply(cell) });
         }
         let key = match &self.key_schema {
-            Some(schema) => Some(self.key_struct(schema, |cell| match cell.value_field {
-                Some(field) => Ok(cells[field].clone()),
+            Some(schema) => Some(self.key_of(schema, |cell| match cell.value_field {
+                Some(field) => Ok(value[field].clone()),
                 None => decode(cell.column),
             })?),
             None => None,
         };
-        Ok((key, Struct::new(Arc::clone(&self.value_schema), cells)))
+        Ok(RowCells { key, value })
+    }
+
+    /// The second half of [`row`](Self::row): key and value of cells of this table.
+    pub fn structs(&self, RowCells { key, value }: RowCells) -> (Option<Struct>, Struct) {
+        let key = self.key_schema.as_ref().zip(key).map(|(schema, key)| Struct::new(Arc::clone(schema), key));
+        (key, Struct::new(Arc::clone(&self.value_schema), value))
     }
 
     /// The key of a row, alone.
@@ -179,14 +206,15 @@ impl TablePlan {
     /// The first error of `decode`.
     pub fn key<E>(&self, mut decode: impl FnMut(usize) -> Result<Value, E>) -> Result<Option<Struct>, E> {
         let Some(schema) = &self.key_schema else { return Ok(None) };
-        self.key_struct(schema, |cell| decode(cell.column)).map(Some)
+        let key = self.key_of(schema, |cell| decode(cell.column))?;
+        Ok(Some(Struct::new(Arc::clone(schema), key)))
     }
 
-    fn key_struct<E>(
+    fn key_of<E>(
         &self,
         schema: &Arc<Schema>,
         mut cell: impl FnMut(&KeyCell) -> Result<Value, E>,
-    ) -> Result<Struct, E> {
+    ) -> Result<Vec<Value>, E> {
         let mut cells = Vec::with_capacity(schema.fields().len());
         for (key_cell, field) in self.key_cells.iter().zip(schema.fields()) {
             let mut value = cell(key_cell)?;
@@ -199,6 +227,6 @@ impl TablePlan {
             cells.push(value);
         }
         cells.extend(self.key_extra.clone().map(Value::String));
-        Ok(Struct::new(Arc::clone(schema), cells))
+        Ok(cells)
     }
 }

@@ -125,6 +125,25 @@ impl Schema {
         std::ptr::eq(self, Arc::as_ptr(&UNKNOWN))
     }
 
+    /// The schema, ready to be shared. Plain ones of a primitive type are the same for everybody: a table has many of
+    /// them, and a worker may have thousands of tables.
+    pub fn shared(self) -> Arc<Self> {
+        match self.plain_place() {
+            Some(place) => Arc::clone(&PLAIN[place][usize::from(self.optional)]),
+            None => Arc::new(self),
+        }
+    }
+
+    /// The place of the type among the primitive ones, of a schema that says nothing but that and whether it is optional.
+    fn plain_place(&self) -> Option<usize> {
+        let Self { ty, optional: _, name, version, doc, parameters, default } = self;
+        let says_more = name.is_some() || version.is_some() || doc.is_some() || default.is_some();
+        match says_more || !parameters.is_empty() {
+            true => None,
+            false => PRIMITIVE.iter().position(|primitive| primitive == ty),
+        }
+    }
+
     /// The fields of a struct schema; empty for every other type.
     pub fn fields(&self) -> &[Field] {
         match &self.ty {
@@ -148,6 +167,24 @@ impl Schema {
         Arc::ptr_eq(a, b) || a == b
     }
 }
+
+const PRIMITIVE: [Type; 9] = [
+    Type::Int8,
+    Type::Int16,
+    Type::Int32,
+    Type::Int64,
+    Type::Float32,
+    Type::Float64,
+    Type::Boolean,
+    Type::String,
+    Type::Bytes,
+];
+
+/// The plain schemas of the primitive types, required and optional.
+static PLAIN: LazyLock<[[Arc<Schema>; 2]; PRIMITIVE.len()]> = LazyLock::new(|| {
+    PRIMITIVE
+        .map(|ty| [false, true].map(|optional| Arc::new(Schema { optional, ..Schema::of(ty.clone()).0 })))
+});
 
 static UNKNOWN: LazyLock<Arc<Schema>> =
     LazyLock::new(|| Schema::of(Type::String).optional().name("unknown").build());
@@ -195,6 +232,27 @@ impl SchemaBuilder {
 
     /// The finished schema.
     pub fn build(self) -> Arc<Schema> {
-        Arc::new(self.0)
+        self.0.shared()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_schemas_of_primitive_types_are_shared() {
+        let check = |make: fn() -> SchemaBuilder, shared: bool| {
+            let (one, other) = (make().build(), make().build());
+            assert_eq!(one, other);
+            assert_eq!(Arc::ptr_eq(&one, &other), shared, "{one:?}");
+        };
+        check(|| Schema::of(Type::Int64), true);
+        check(|| Schema::of(Type::String).optional(), true);
+        check(|| Schema::of(Type::Int64).version(1), false);
+        check(|| Schema::of(Type::Bytes).parameter("scale", "2"), false);
+        check(|| Schema::of(Type::Boolean).default(Value::Boolean(true)), false);
+        check(|| Schema::of(Type::Array(Schema::of(Type::Int64).build())), false);
+        assert!(!Schema::of(Type::String).build().optional);
     }
 }

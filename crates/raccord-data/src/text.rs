@@ -38,7 +38,13 @@ impl Repr {
 impl Text {
     /// Text that lives as long as the program.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Repr::Shared(Bytes::from_static(text.as_bytes())))
+        let text = text.as_bytes();
+        if text.len() > INLINE_MAX {
+            return Self(Repr::Shared(Bytes::from_static(text)));
+        }
+        let mut bytes = [0; INLINE_MAX];
+        bytes.split_at_mut(text.len()).0.copy_from_slice(text);
+        Self(Repr::Inline { length: text.len() as u8, bytes })
     }
 
     /// Takes the bytes as text.
@@ -50,6 +56,17 @@ impl Text {
             Ok(_) => Ok(Self(Repr::inline(&bytes).unwrap_or(Repr::Shared(bytes)))),
             Err(_) => Err(bytes),
         }
+    }
+
+    /// Takes a part of a buffer as text, and a share of the buffer only if the text is not short; `None` when the part is
+    /// not UTF-8.
+    ///
+    /// # Panics
+    /// When it is no part of the buffer and not short.
+    #[inline]
+    pub fn from_part(buffer: &Bytes, part: &[u8]) -> Option<Self> {
+        simdutf8::basic::from_utf8(part).ok()?;
+        Some(Self(Repr::inline(part).unwrap_or_else(|| Repr::Shared(buffer.slice_ref(part)))))
     }
 
     /// Takes the bytes as text, replacing malformed sequences by U+FFFD as Java's decoder does.
@@ -209,6 +226,10 @@ mod tests {
         assert_eq!(text.as_str(), "and a text that is not so short");
         assert_eq!(text.slice(4, 31).as_str(), "a text that is not so short");
         assert_eq!(text.into_bytes().as_ptr(), page[7..].as_ptr());
+        let part = Text::from_part(&page, &page[7..]).unwrap();
+        assert_eq!(part.into_bytes().as_ptr(), page[7..].as_ptr());
+        assert_eq!(Text::from_part(&page, &page[..5]).unwrap().as_str(), "alpha");
+        assert_eq!(Text::from_part(&page, &[0xff]), None);
     }
 
     #[test]
@@ -219,6 +240,7 @@ mod tests {
                 Text::from(text.as_str()),
                 Text::from(text.clone()),
                 Text::from_utf8(Bytes::from(text.clone())).unwrap(),
+                Text::from_static(text.clone().leak()),
                 Text(Repr::Shared(Bytes::from(text.clone()))),
                 Text::concat(&["", &text]),
             ];

@@ -61,10 +61,14 @@ mod tests {
     use raccord_data::Type;
     use raccord_plugin::Error;
 
+    fn schema(version: i32) -> Arc<Schema> {
+        Schema::of(Type::Int32).version(version).build()
+    }
+
     #[test]
     fn asks_once_for_each_schema_and_forgets_failures() {
         let mut cache = SchemaCache::default();
-        let schemas: Vec<_> = (0..3).map(|_| Schema::of(Type::Int32).build()).collect();
+        let schemas: Vec<_> = (0..3).map(schema).collect();
         let mut asked = 0;
         for _ in 0..3 {
             for (index, schema) in schemas.iter().enumerate() {
@@ -76,7 +80,7 @@ mod tests {
             }
         }
         assert_eq!(asked, 3);
-        let other = Schema::of(Type::Int32).build();
+        let other = schema(3);
         assert!(cache.get(&other, |_| Err(Error::record("no"))).is_err());
         assert_eq!(*cache.get(&other, |_| Ok(9)).unwrap(), 9);
     }
@@ -85,7 +89,7 @@ mod tests {
     fn stays_bounded() {
         let mut cache = SchemaCache::default();
         for number in 0..SCHEMAS_MAX + 10 {
-            let schema = Schema::of(Type::Int32).build();
+            let schema = schema(0);
             assert_eq!(*cache.get(&schema, |_| Ok(number)).unwrap(), number);
         }
         assert!(cache.known.len() <= SCHEMAS_MAX);

@@ -259,7 +259,7 @@ fn is_row(field: &str) -> bool {
 }
 
 /// The cells with defaults for nulls, refused where a field must have a value.
-fn fill(schema: &Schema, mut cells: Box<[Value]>) -> Result<Vec<Value>> {
+fn fill(schema: &Schema, mut cells: Vec<Value>) -> Result<Vec<Value>> {
     for (field, cell) in schema.fields().iter().zip(&mut cells) {
         if cell.is_null() {
             *cell = take(&field.schema, cell);
@@ -268,7 +268,7 @@ fn fill(schema: &Schema, mut cells: Box<[Value]>) -> Result<Vec<Value>> {
             }
         }
     }
-    Ok(cells.into_vec())
+    Ok(cells)
 }
 
 /// The schema under another name; the default is lost.

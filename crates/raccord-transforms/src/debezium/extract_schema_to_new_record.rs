@@ -104,8 +104,8 @@ impl Transform for ExtractSchemaToNewRecord {
             }
         };
         let (schema, block) = (Arc::clone(schema), block.clone());
-        let (old, cells) = into_struct(std::mem::take(&mut record.value), "field extraction")?.into_parts();
-        let mut cells = cells.into_vec();
+        let (old, mut cells) =
+            into_struct(std::mem::take(&mut record.value), "field extraction")?.into_parts();
         cells.reserve_exact(1);
         for (field, cell) in old.fields().iter().zip(&mut cells) {
             if cell.is_null() {

@@ -66,7 +66,7 @@ impl Transform for Flatten {
         let plan = self.plans.get(old, |old| Plan::of(old, delimiter))?;
         let mut cells = Vec::with_capacity(plan.schema.fields().len());
         flatten_struct(value, &plan.fields, &mut cells, plan.schema.fields())?;
-        value.reshape(Arc::clone(&plan.schema), |_| cells.into());
+        value.reshape(Arc::clone(&plan.schema), |_| cells);
         *schema = Some(Arc::clone(&plan.schema));
         Ok(Some(record))
     }

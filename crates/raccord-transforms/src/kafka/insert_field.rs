@@ -209,12 +209,11 @@ impl InsertField {
         fit::check_cells(&old, value.cells())?;
         check_offset(self.needs_offset, facts)?;
         let topic = &mut self.topic;
-        value.reshape(Arc::clone(new), |cells| {
-            let mut cells = cells.into_vec();
+        value.reshape(Arc::clone(new), |mut cells| {
             cells.reserve_exact(insertions.len());
             cells
                 .extend(insertions.iter().map(|insertion| insertion.value(facts, topic).unwrap_or_default()));
-            cells.into_boxed_slice()
+            cells
         });
         *schema = Some(Arc::clone(new));
         Ok(())

@@ -146,7 +146,7 @@ impl Transform for ReplaceField {
             fit::check_field(field, &cell)?;
             taken.push(cell);
         }
-        value.reshape(Arc::clone(&plan.schema), |_| taken.into());
+        value.reshape(Arc::clone(&plan.schema), |_| taken);
         *schema = Some(Arc::clone(&plan.schema));
         Ok(Some(record))
     }

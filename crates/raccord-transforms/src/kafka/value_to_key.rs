@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raccord_config::{Config, Validator};
 use raccord_data::java_map::HashEntries;
-use raccord_data::{Record, Schema, Struct, Value};
+use raccord_data::{Record, Schema, Struct};
 use raccord_plugin::{Plugin, Result, Transform};
 
 use crate::building::Fields;
@@ -74,7 +74,7 @@ impl Transform for ValueToKey {
             }
             fit::check_field(field, &cell).map(|()| cell)
         });
-        let cells = cells.collect::<Result<Box<[Value]>>>()?;
+        let cells = cells.collect::<Result<Vec<_>>>()?;
         record.key = Struct::new(Arc::clone(&key.schema), cells).into();
         record.key_schema = Some(Arc::clone(&key.schema));
         Ok(Some(record))

@@ -1,7 +1,7 @@
 //! `io.debezium.transforms.ExtractNewRecordState`: leaves of a change event the row as it is now.
 //!
-//! A row is moved out of the event, not copied: per record there is one allocation, for the cells, and only when fields
-//! are added.
+//! A row is moved out of the event, not copied: per record there is at most one allocation, for the cells, and only when
+//! more fields are added than the row has room for.
 
 mod config;
 mod drop_fields;
@@ -153,7 +153,7 @@ impl ExtractNewRecordState {
         &mut self,
         mut record: Record,
         schema: &Arc<Schema>,
-        mut cells: Box<[Value]>,
+        mut cells: Vec<Value>,
     ) -> Result<Option<Record>> {
         let options = &self.options;
         let known = self.events.get(schema, |schema| Event::compile(schema, &options.headers))?;

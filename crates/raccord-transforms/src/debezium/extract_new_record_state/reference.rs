@@ -130,7 +130,7 @@ impl Added {
     fn new(reference: &FieldReference, holder: &Schema, field: usize, place: Place) -> Self {
         let mut schema = basics(&holder.fields()[field].schema);
         schema.optional = true;
-        Self { name: Arc::clone(&reference.name), schema: Arc::new(schema), place }
+        Self { name: Arc::clone(&reference.name), schema: schema.shared(), place }
     }
 
     /// The value in an event. `row` holds the cells of the row, where they were moved out of the event.

@@ -78,15 +78,14 @@ impl Row {
         })
     }
 
-    /// The new value, made of the cells of a row; `event` holds the cells of the event it is from.
+    /// The new value, made of the cells of a row, in place where there is room behind them; `event` holds the cells of the event it is from.
     ///
     /// # Errors
     /// The `DataException` of nulls in required fields.
-    pub fn build(&self, row: Box<[Value]>, event: &[Value]) -> Result<Struct> {
-        if row.len() != self.width {
+    pub fn build(&self, mut cells: Vec<Value>, event: &[Value]) -> Result<Struct> {
+        if cells.len() != self.width {
             return Err(Error::record("Struct schemas do not match."));
         }
-        let mut cells = row.into_vec();
         let mut lacks_defaults = false;
         for (place, default) in &self.nulls {
             if cells[*place].is_null() {
