@@ -236,7 +236,7 @@ impl Writer<'_> {
             self.out.push(b'{');
         }
         for (field, cell) in fields.iter().zip(cells) {
-            self.out.extend_from_slice(&field.prefix);
+            field.prefix.append(self.out);
             self.write(&field.plan, cell, depth + 1)?;
         }
         self.out.push(b'}');

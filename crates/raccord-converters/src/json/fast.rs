@@ -93,7 +93,7 @@ impl<'a> Cursor<'a> {
             }
             return match &plan.null {
                 NullMeans::Null => Some(Value::Null),
-                NullMeans::Default(default) => Some(default.clone()),
+                NullMeans::Default(default) => Some(Value::clone(default)),
                 NullMeans::Mistake => None,
             };
         }
@@ -481,7 +481,7 @@ impl<'a> Cursor<'a> {
 fn absent(field: &FieldPlan) -> Option<Value> {
     match &field.plan.null {
         NullMeans::Null => Some(Value::Null),
-        NullMeans::Default(default) => Some(default.clone()),
+        NullMeans::Default(default) => Some(Value::clone(default)),
         NullMeans::Mistake => None,
     }
 }

@@ -54,8 +54,39 @@ pub(super) struct MapPlan {
 pub(super) struct FieldPlan {
     pub name: Arc<str>,
     /// The name as JSON and a colon, behind the brace or the comma that precedes it: `,"name":`.
-    pub prefix: Box<[u8]>,
+    pub prefix: Literal,
     pub plan: Plan,
+}
+
+/// Bytes that are written again and again. Short ones have others behind them, so that all are copied as one block.
+#[derive(Debug)]
+pub(super) struct Literal {
+    bytes: Box<[u8]>,
+    length: usize,
+}
+
+/// How many bytes are copied of a short literal.
+const LITERAL_BLOCK: usize = 32;
+
+impl Literal {
+    fn new(mut bytes: Vec<u8>) -> Self {
+        let length = bytes.len();
+        bytes.resize(length.max(LITERAL_BLOCK), 0);
+        Self { bytes: bytes.into(), length }
+    }
+
+    /// Appends the bytes.
+    #[inline]
+    pub fn append(&self, out: &mut Vec<u8>) {
+        match self.bytes.first_chunk::<LITERAL_BLOCK>() {
+            Some(block) if self.length <= LITERAL_BLOCK => {
+                let end = out.len() + self.length;
+                out.extend_from_slice(block);
+                out.truncate(end);
+            }
+            _ => out.extend_from_slice(&self.bytes),
+        }
+    }
 }
 
 /// What null means where this schema stands.
@@ -64,7 +95,7 @@ pub(super) enum NullMeans {
     /// Null.
     Null,
     /// The schema's default.
-    Default(Value),
+    Default(Box<Value>),
     /// A mistake.
     Mistake,
 }
@@ -81,7 +112,7 @@ impl Plan {
             return Self::any();
         }
         let null = match &schema.default {
-            Some(default) if settings.replace_null => NullMeans::Default(default.clone()),
+            Some(default) if settings.replace_null => NullMeans::Default(Box::new(default.clone())),
             _ if schema.optional => NullMeans::Null,
             _ => NullMeans::Mistake,
         };
@@ -126,7 +157,7 @@ impl Step {
                         prefix.push(b':');
                         FieldPlan {
                             name: Arc::clone(&field.name),
-                            prefix: prefix.into(),
+                            prefix: Literal::new(prefix),
                             plan: Plan::of(&field.schema, settings),
                         }
                     })
@@ -139,6 +170,6 @@ impl Step {
 impl FieldPlan {
     /// The name as JSON, in quotes.
     pub fn quoted(&self) -> &[u8] {
-        &self.prefix[1..self.prefix.len() - 1]
+        &self.prefix.bytes[1..self.prefix.length - 1]
     }
 }

@@ -6,26 +6,38 @@ pub(super) fn find_special(bytes: &[u8], from: usize) -> usize {
     find::<false>(bytes, from)
 }
 
-/// As [`find_special`]; with `WIDE` also the first byte of a character outside the basic plane.
-fn find<const WIDE: bool>(bytes: &[u8], from: usize) -> usize {
+/// The high bits of the special bytes in eight; bits above the first true one may be wrong. None for eight without any.
+#[inline]
+fn special_in<const WIDE: bool>(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     // A byte's high bit gets set when the byte is zero; borrows can only set bits above the first true one.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+    let found =
+        below_space | zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+    match WIDE {
+        // All of the four highest bits.
+        true => found | word & (word << 1) & (word << 2) & (word << 3) & HIGHS,
+        false => found,
+    }
+}
+
+/// As [`find_special`]; with `WIDE` also the first byte of a character outside the basic plane.
+fn find<const WIDE: bool>(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let mut found =
-            below_space | zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
-        if WIDE {
-            // All of the four highest bits.
-            found |= word & (word << 1) & (word << 2) & (word << 3) & HIGHS;
-        }
+        let found = special_in::<WIDE>(u64::from_le_bytes(*chunk));
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
+    }
+    // The last bytes with some before them that are known, or one by one.
+    if let Some(chunk) = bytes.get(from..).and_then(|rest| rest.last_chunk::<8>())
+        && special_in::<WIDE>(u64::from_le_bytes(*chunk)) == 0
+    {
+        return bytes.len();
     }
     while at < bytes.len() && !is_special(bytes[at]) && !(WIDE && bytes[at] >= 0xf0) {
         at += 1;
