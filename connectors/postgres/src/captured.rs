@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use raccord_cdc::{ColumnField, TablePlan};
 use raccord_data::{Text, Value};
-use raccord_plugin::Result;
+use raccord_plugin::{Error, Result};
 
 use crate::catalog::{CatalogTable, TypeRegistry};
 use crate::columns::{ColumnPlan, ColumnSettings};
 use crate::conversion::ConversionFailures;
-use crate::pgoutput::Cell;
+use crate::pgoutput::{Cell, Tuple};
 use crate::reselect::TableReselect;
 use crate::settings::Settings;
 
@@ -68,14 +68,14 @@ impl CapturedTable {
     /// The failure, unless null stands for it, and the column may be null.
     #[inline]
     pub fn converted(&self, column: usize, value: Result<Value>) -> Result<Value> {
-        match value {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                let column = &self.columns[column];
-                self.conversion_failures.judge(&self.name, column.name(), column.type_name(), error)?;
-                column.unconverted()
-            }
-        }
+        value.or_else(|error| self.unconverted(column, error))
+    }
+
+    #[cold]
+    fn unconverted(&self, column: usize, error: Error) -> Result<Value> {
+        let column = &self.columns[column];
+        self.conversion_failures.judge(&self.name, column.name(), column.type_name(), error)?;
+        column.unconverted()
     }
 
     /// The value of a cell of the stream. A column that the message lacks is as null.
@@ -83,10 +83,10 @@ impl CapturedTable {
     /// # Errors
     /// When the text is not of the column's type.
     #[inline]
-    pub fn value(&self, column: usize, cells: &[Cell]) -> Result<Value> {
+    pub fn value(&self, column: usize, cell: Option<&Cell>, tuple: &Tuple) -> Result<Value> {
         let plan = &self.columns[column];
-        match cells.get(column) {
-            Some(Cell::Text(text)) => self.converted(column, plan.decode_text(text.clone())),
+        match cell {
+            Some(Cell::Text(part)) => self.converted(column, plan.decode_text(tuple.raw(*part))),
             Some(Cell::Unchanged) => plan.unavailable(),
             Some(Cell::Null) | None => Ok(plan.null()),
         }

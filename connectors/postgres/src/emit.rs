@@ -90,11 +90,20 @@ pub struct Emitter {
     settings: Arc<Settings>,
     new_key_header: Arc<str>,
     old_key_header: Arc<str>,
-    /// Cells of the tuples at hand, kept for their room.
+    /// Where the cells of the tuples at hand are, kept for the room.
     new_cells: Vec<Cell>,
     old_cells: Vec<Cell>,
     /// What has come through the stream.
     pub seen: Seen,
+}
+
+/// Where the records of a change go, and what all of them need.
+struct Outlet<'a> {
+    table: &'a CapturedTable,
+    place: Place<'a>,
+    transactions: Option<&'a mut Transactions>,
+    bytes: usize,
+    batch: &'a mut SourceBatch,
 }
 
 /// A record without its position.
@@ -134,67 +143,46 @@ impl Emitter {
         table: &CapturedTable,
         change: &Change,
         reselected: &Reselected,
-        mut place: Place<'_>,
+        place: Place<'_>,
         transactions: Option<&mut Transactions>,
         batch: &mut SourceBatch,
     ) -> Result<bool> {
         let (old, new) = change.rows();
         let bytes = old.map_or(0, Tuple::bytes) + new.map_or(0, Tuple::bytes) + RECORD_BYTES;
-        let rows = self.rows(table, old, new, reselected);
-        // The cells are slices of large buffers, which should not live longer than needed.
-        self.old_cells.clear();
-        self.new_cells.clear();
-        let mut drafts = [None, None];
-        match rows? {
+        let mut outlet = Outlet { table, place, transactions, bytes, batch };
+        Ok(match self.rows(table, old, new, reselected)? {
             (None, Some((key, row))) if matches!(change, Change::Insert(_)) => {
-                drafts[0] = Some(Draft::new(Operation::Create, key, None, Some(row)));
+                self.put(Draft::new(Operation::Create, key, None, Some(row)), true, &mut outlet)
             }
             (Some((key, row)), None) => {
-                drafts[0] = Some(Draft::new(Operation::Delete, key, Some(row), None));
+                self.put(Draft::new(Operation::Delete, key, Some(row), None), true, &mut outlet)
             }
-            (old, Some((new_key, row))) => drafts = self.update(table, old, new_key, row),
-            (None, None) => {}
-        }
-        let skipped = self.settings.skipped;
-        let mut drafts =
-            drafts.into_iter().flatten().filter(|draft| !skipped.contains(draft.operation)).peekable();
-        if drafts.peek().is_none() {
-            return Ok(false);
-        }
-        let mut transactions = transactions;
-        while let Some(draft) = drafts.next() {
-            self.seen.event(draft.operation, place.state);
-            let transaction = match &mut transactions {
-                Some(transactions) => transactions.event(&table.name, place.state),
-                None => Value::Null,
-            };
-            let last = drafts.peek().is_none();
-            self.put(table, draft, transaction, &mut place, last, bytes, batch);
-        }
-        Ok(true)
+            (old, Some((new_key, row))) => self.update(old, new_key, row, &mut outlet),
+            (None, None) => false,
+        })
     }
 
     /// An update is one record, or two when the key has changed.
     fn update(
-        &self,
-        table: &CapturedTable,
+        &mut self,
         old: Option<KeyAndRow>,
         new_key: Option<Struct>,
         row: Struct,
-    ) -> [Option<Draft>; 2] {
+        outlet: &mut Outlet<'_>,
+    ) -> bool {
         let (old_key, old_row) = old.map_or((None, None), |(key, row)| (key, Some(row)));
         // Both sides are of the same schemas: cells say everything.
         let same_row = || old_row.as_ref().map(Struct::cells) == Some(row.cells());
         if self.settings.config.unlisted.skip_messages_without_change && same_row() {
-            return [None, None];
+            return false;
         }
         if old_key.is_none() || old_key.as_ref().map(Struct::cells) == new_key.as_ref().map(Struct::cells) {
-            return [Some(Draft::new(Operation::Update, new_key, old_row, Some(row))), None];
+            return self.put(Draft::new(Operation::Update, new_key, old_row, Some(row)), true, outlet);
         }
         let header = |name: &Arc<str>, key: &Option<Struct>| {
             Some(Header {
                 key: name.clone(),
-                schema: table.plan.key_schema().cloned(),
+                schema: outlet.table.plan.key_schema().cloned(),
                 value: key.clone().map_or(Value::Null, Value::from),
             })
         };
@@ -206,7 +194,8 @@ impl Emitter {
             header: header(&self.old_key_header, &old_key),
             ..Draft::new(Operation::Create, new_key, None, Some(row))
         };
-        [Some(delete), Some(create)]
+        let deleted = self.put(delete, self.settings.skipped.contains(Operation::Create), outlet);
+        self.put(create, true, outlet) || deleted
     }
 
     fn rows(
@@ -217,48 +206,52 @@ impl Emitter {
         reselected: &Reselected,
     ) -> Result<(Option<KeyAndRow>, Option<KeyAndRow>)> {
         let Self { old_cells, new_cells, .. } = self;
-        let old = match old.filter(|old| !old.is_empty()) {
+        let cells_of = |tuple: &Tuple, cells: &mut Vec<Cell>| {
+            cells.clear();
+            cells.extend(tuple.cells());
+        };
+        let old = old.filter(|old| !old.is_empty());
+        let old_row = match old {
             Some(old) => {
-                old_cells.extend(old.cells());
-                Some(table.plan.row(|column| table.value(column, old_cells))?)
+                cells_of(old, old_cells);
+                Some(table.plan.row(|column| table.value(column, old_cells.get(column), old))?)
             }
             None => None,
         };
-        let new = match new.filter(|new| !new.is_empty()) {
+        let new_row = match new.filter(|new| !new.is_empty()) {
             Some(new) => {
-                new_cells.extend(new.cells());
-                for (cell, old) in new_cells.iter_mut().zip(old_cells.iter()) {
-                    // The old row has the value of a large cell that did not change.
-                    if let (Cell::Unchanged, Cell::Text(_)) = (&*cell, old) {
-                        cell.clone_from(old);
+                cells_of(new, new_cells);
+                let value = |column| {
+                    if let Some((_, value)) = reselected.iter().find(|(place, _)| *place == column) {
+                        return Ok(value.clone());
                     }
-                }
-                Some(table.plan.row(
-                    |column| match reselected.iter().find(|(place, _)| *place == column) {
-                        Some((_, value)) => Ok(value.clone()),
-                        None => table.value(column, new_cells),
-                    },
-                )?)
+                    match (new_cells.get(column), old, old_cells.get(column)) {
+                        // The old row has the value of a large cell that did not change.
+                        (Some(Cell::Unchanged), Some(old), cell @ Some(Cell::Text(_))) => {
+                            table.value(column, cell, old)
+                        }
+                        (cell, ..) => table.value(column, cell, new),
+                    }
+                };
+                Some(table.plan.row(value)?)
             }
             None => None,
         };
-        Ok((old, new))
+        Ok((old_row, new_row))
     }
 
     /// Puts the record of a row that a snapshot has read.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one record")]
     pub fn read(
         &self,
         table: &CapturedTable,
         (key, row): KeyAndRow,
-        marker: SnapshotMarker,
-        state: &OffsetState,
+        source: Struct,
         position: Position,
         bytes: usize,
         batch: &mut SourceBatch,
     ) {
         let draft = Draft::new(Operation::Read, key, None, Some(row));
-        let record = self.record(table, draft, marker, Value::Null, state, position);
+        let record = self.record(table, draft, source, Value::Null, position);
         batch.push(record, bytes + RECORD_BYTES);
     }
 
@@ -277,28 +270,30 @@ impl Emitter {
         self.seen.event(Operation::Truncate, place.state);
         let position = place.last();
         let draft = Draft::new(Operation::Truncate, None, None, None);
-        let mut record = self.record(table, draft, SnapshotMarker::False, transaction, place.state, position);
+        let source = self.source_of(table, SnapshotMarker::False, place.state);
+        let mut record = self.record(table, draft, source, transaction, position);
         record.key_schema = None;
         batch.push(record, RECORD_BYTES);
     }
 
-    /// Puts a record, and a tombstone behind a delete.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one record")]
-    fn put(
-        &self,
-        table: &CapturedTable,
-        draft: Draft,
-        transaction: Value,
-        place: &mut Place<'_>,
-        last: bool,
-        bytes: usize,
-        batch: &mut SourceBatch,
-    ) {
+    /// Puts a record, and a tombstone behind a delete, unless the operation is skipped; says whether it has. `last` is the
+    /// last record of the change.
+    fn put(&mut self, draft: Draft, last: bool, outlet: &mut Outlet<'_>) -> bool {
+        let Outlet { table, place, transactions, bytes, batch } = outlet;
+        if self.settings.skipped.contains(draft.operation) {
+            return false;
+        }
+        self.seen.event(draft.operation, place.state);
+        let transaction = match transactions {
+            Some(transactions) => transactions.event(&table.name, place.state),
+            None => Value::Null,
+        };
         let before = place.positions.last_ticket();
         let position = if last { place.last() } else { before };
         let followed = self.settings.tombstones && draft.operation == Operation::Delete;
         let own = if followed { before } else { position };
-        let record = self.record(table, draft, SnapshotMarker::False, transaction, place.state, own);
+        let source = self.source_of(table, SnapshotMarker::False, place.state);
+        let record = self.record(table, draft, source, transaction, own);
         let tombstone = followed.then(|| {
             let mut tombstone = Record::new(record.topic.clone(), None, Value::Null, position);
             tombstone.key_schema.clone_from(&record.key_schema);
@@ -306,23 +301,22 @@ impl Emitter {
             tombstone.headers = record.headers.clone();
             tombstone
         });
-        batch.push(record, bytes);
+        batch.push(record, *bytes);
         if let Some(tombstone) = tombstone {
             batch.push(tombstone, RECORD_BYTES);
         }
+        true
     }
 
     fn record(
         &self,
         table: &CapturedTable,
         draft: Draft,
-        marker: SnapshotMarker,
+        source: Struct,
         transaction: Value,
-        state: &OffsetState,
         position: Position,
     ) -> Record {
         let plan = &table.plan;
-        let source = self.source(&table.schema_name, &table.table_name, marker, state);
         let value = |row: Option<Struct>| row.map_or(Value::Null, Value::from);
         let envelope = plan.envelope().value(
             draft.operation,
@@ -338,6 +332,11 @@ impl Emitter {
         record.key = value(draft.key);
         record.headers = self.settings.headers.after(draft.header);
         record
+    }
+
+    /// The source block of a row of a table.
+    pub fn source_of(&self, table: &CapturedTable, marker: SnapshotMarker, state: &OffsetState) -> Struct {
+        self.source(&table.schema_name, &table.table_name, marker, state)
     }
 
     /// The source block of a position.

@@ -25,6 +25,7 @@ mod offset;
 mod on_demand;
 pub mod pgoutput;
 mod progress;
+pub mod raw;
 mod relations;
 mod replication;
 mod reselect;

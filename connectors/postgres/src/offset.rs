@@ -9,7 +9,7 @@
 //!
 //! # Tickets
 //! A record carries a number only. [`Positions`] keeps the position of each number until it is stored. It is bounded: when
-//! there are too many it forgets every other one of the older half, and a number without position then means the one
+//! there are too many it forgets seven in eight of the older half, and a number without position then means the one
 //! before it. That is earlier, so at most something is repeated.
 
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ use crate::snapshot::reached::{self, Reached};
 use crate::wire::Lsn;
 
 /// How many positions are kept: of all records that are on their way to Kafka, one in a few.
-const POSITIONS_MAX: usize = 16 * 1024;
+const POSITIONS_MAX: usize = 4 * 1024;
 
 /// The kind of a message, as the offset names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +247,7 @@ impl Positions {
         let mut place = 0;
         self.kept.retain(|_| {
             place += 1;
-            place > half || place % 2 == 1
+            place > half || place % 8 == 1
         });
     }
 }

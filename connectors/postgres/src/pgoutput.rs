@@ -6,6 +6,7 @@
 
 use bytes::{Buf, Bytes};
 
+use crate::raw::Raw;
 use crate::wire::Lsn;
 
 /// A message that is not what the protocol allows.
@@ -124,14 +125,21 @@ pub struct Tuple {
 }
 
 /// A cell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell {
     /// NULL.
     Null,
     /// A TOASTed value that did not change and was not sent.
     Unchanged,
     /// The value's text form.
-    Text(Bytes),
+    Text(Part),
+}
+
+/// Where a value is in its tuple.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    start: u32,
+    end: u32,
 }
 
 impl Tuple {
@@ -150,30 +158,44 @@ impl Tuple {
         self.cells.len()
     }
 
-    /// The cells in order, without copying them.
-    pub fn cells(&self) -> Cells {
-        Cells(self.cells.clone())
+    /// The cells in order.
+    pub fn cells(&self) -> Cells<'_> {
+        Cells { cells: &self.cells, at: 0 }
+    }
+
+    /// A value. `part` is of this tuple.
+    ///
+    /// # Panics
+    /// When the part is that of a longer tuple.
+    #[inline]
+    pub fn raw(&self, part: Part) -> Raw<'_> {
+        Raw::part(&self.cells, part.start as usize, part.end as usize)
     }
 }
 
 /// Gives the cells of a [`Tuple`]. The tuple has been checked, so it gives as many as that says.
-pub struct Cells(Bytes);
+pub struct Cells<'a> {
+    cells: &'a [u8],
+    at: usize,
+}
 
-impl Iterator for Cells {
+impl Iterator for Cells<'_> {
     type Item = Cell;
 
     #[inline]
     fn next(&mut self) -> Option<Cell> {
-        let bytes = &mut self.0;
-        Some(match bytes.try_get_u8().ok()? {
+        let kind = self.cells.get(self.at)?;
+        self.at += 1;
+        Some(match kind {
             b'n' => Cell::Null,
             b'u' => Cell::Unchanged,
             _ => {
-                let length = bytes.try_get_u32().ok()? as usize;
-                if length > bytes.len() {
-                    return None;
-                }
-                Cell::Text(bytes.split_to(length))
+                let length = u32::from_be_bytes(*self.cells.get(self.at..)?.first_chunk()?);
+                // A message has less than 2^31 bytes.
+                let start = self.at as u32 + 4;
+                let end = start.checked_add(length).filter(|end| *end as usize <= self.cells.len())?;
+                self.at = end as usize;
+                Cell::Text(Part { start, end })
             }
         })
     }
@@ -331,8 +353,10 @@ mod tests {
             panic!("an insert");
         };
         let cells: Vec<_> = new.cells().collect();
-        let text = |text: &'static [u8]| Cell::Text(Bytes::from_static(text));
-        assert_eq!(cells, [text(b"1\xc3"), Cell::Null, Cell::Unchanged, text(b"")]);
+        let [Cell::Text(first), Cell::Null, Cell::Unchanged, Cell::Text(last)] = cells[..] else {
+            panic!("{cells:?}");
+        };
+        assert_eq!((&*new.raw(first), &*new.raw(last)), (&b"1\xc3"[..], &b""[..]));
     }
 
     #[test]

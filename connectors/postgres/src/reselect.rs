@@ -17,6 +17,7 @@ use crate::captured::CapturedTable;
 use crate::classify::{cause, debezium, with_cause};
 use crate::copy::{self, next_row, split};
 use crate::pgoutput::{Cell, Tuple};
+use crate::raw::Raw;
 use crate::settings::Settings;
 use crate::setup::{identifier, literal, qualified};
 use crate::wire::{Purpose, Session, WireError};
@@ -244,8 +245,9 @@ fn statement(table: &CapturedTable, key: &[usize], wanted: &[usize], new: &Tuple
         .iter()
         .map(|place| match cells.get(*place) {
             // An untyped literal is read as the column's type, as its text in the log was written.
-            Some(Cell::Text(text)) => {
-                format!("{} = {}", name(*place), literal(&String::from_utf8_lossy(text)))
+            Some(Cell::Text(part)) => {
+                let text = new.raw(*part);
+                format!("{} = {}", name(*place), literal(&String::from_utf8_lossy(&text)))
             }
             _ => format!("{} IS NULL", name(*place)),
         })
@@ -264,7 +266,9 @@ fn decode(table: &CapturedTable, wanted: &[usize], row: &Bytes) -> Result<Resele
     let value = |(place, field): (&usize, &Option<(usize, usize)>)| {
         let plan = &table.columns[*place];
         let value = match field {
-            Some((start, end)) => table.converted(*place, plan.decode_binary(row.slice(*start..*end)))?,
+            Some((start, end)) => {
+                table.converted(*place, plan.decode_binary(Raw::part(row, *start, *end)))?
+            }
             None => plan.null(),
         };
         Ok((*place, value))

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::vec;
 
 use raccord_cdc::{SnapshotMarker, SnapshotRequest, TableId};
+use raccord_data::Struct;
 use raccord_plugin::{Error, Result, SourceBatch};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -70,6 +71,8 @@ pub struct Snapshot {
     tables_left: usize,
     single: bool,
     progress: Progress,
+    /// The source block made last, and of which table's rows with which marker it is.
+    source: Option<(usize, SnapshotMarker, Struct)>,
     /// The table that could not be read.
     failed: Option<usize>,
     _readers: Vec<AbortOnDropHandle<()>>,
@@ -218,6 +221,7 @@ impl Snapshot {
             tables_left: tables.len(),
             single,
             progress,
+            source: None,
             failed: None,
             chunks,
             rows: None,
@@ -372,9 +376,21 @@ impl Snapshot {
         if let Some(mark) = mark {
             self.set_mark(table, mark);
         }
+        let source = self.source_of(table, marker);
         let table = &self.tables[table].table;
         let position = positions.ticket(&self.state);
-        let Row { key, cells, bytes } = row;
-        self.emitter.read(table, (key, cells), marker, &self.state, position, bytes, batch);
+        self.emitter.read(table, table.plan.structs(row.cells), source, position, row.bytes, batch);
+    }
+
+    /// The source block of a row: the same for all rows of a table that are neither first nor last.
+    fn source_of(&mut self, table: usize, marker: SnapshotMarker) -> Struct {
+        if let Some((of, with, source)) = &self.source
+            && (*of, *with) == (table, marker)
+        {
+            return source.clone();
+        }
+        let source = self.emitter.source_of(&self.tables[table].table, marker, &self.state).shared();
+        self.source = Some((table, marker, source.clone()));
+        source
     }
 }

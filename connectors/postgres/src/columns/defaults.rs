@@ -9,6 +9,7 @@ use raccord_data::Value;
 use super::kind::{Kind, Origin};
 use super::numbers::numeric_default;
 use super::temporal::{self, Bounded, Unit, Way};
+use crate::raw::Raw;
 
 /// Days since the epoch of the first and the last day that Java has.
 const FIRST_DAY: i64 = -365_243_219_162;
@@ -30,7 +31,7 @@ pub fn default_value(column: &Column, kind: &Kind) -> Option<Value> {
     let number = |placeholder| {
         if trimmed.starts_with("NULL::") { None } else { literal(placeholder) }
     };
-    let text = |text: &str| kind.text(Bytes::copy_from_slice(text.as_bytes()), Origin::Log);
+    let text = |text: &str| kind.text(Raw::from(&Bytes::copy_from_slice(text.as_bytes())), Origin::Log);
     match name {
         "bit" => match (literal("00")?, kind) {
             ("1", Kind::Bit) => Some(Value::Boolean(true)),

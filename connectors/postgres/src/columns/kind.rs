@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raccord_data::{Schema, Text, Type, Value};
+use raccord_data::{Schema, Type, Value};
 
 use super::arrays::{Element, elements};
 use super::numbers::{MoneyForm, NumericForm};
 use super::settings::{BinaryMode, HstoreMode, IntervalMode, TimePrecision};
 use super::temporal::{Bounded, Moment, Unit, Way};
 use super::{binary, hstore, interval, network, numbers, temporal, vectors};
+use crate::raw::Raw;
 
 /// Where a value in text form comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ impl Kind {
     }
 
     /// A cell, from the text form. `None` for text that the type does not have.
-    pub fn text(&self, text: Bytes, origin: Origin) -> Option<Value> {
+    pub fn text(&self, text: Raw<'_>, origin: Origin) -> Option<Value> {
         let way = origin.way();
         let in_array = origin == Origin::Array;
         Some(match self {
@@ -147,7 +148,7 @@ impl Kind {
             Self::Int64 | Self::Oid => Value::Int64(numbers::integer(&text)?),
             Self::Float32 => Value::Float32(numbers::float(&text)?),
             Self::Float64 => Value::Float64(numbers::float(&text)?),
-            Self::Numeric(form) => numbers::numeric_text(form, &text)?,
+            Self::Numeric(form) => numbers::numeric_text(form, text)?,
             Self::Money(form) => form.cell(&text, origin != Origin::Log)?,
             Self::Text
             | Self::Name
@@ -155,7 +156,7 @@ impl Kind {
             | Self::Jsonb
             | Self::Uuid
             | Self::Network
-            | Self::Mac => string(text)?,
+            | Self::Mac => Value::String(text.text()?),
             Self::Binary(mode) => binary::cell(*mode, binary::bytea_text(&text)?),
             Self::Bit => bit(&text)?,
             Self::Bits => Value::Bytes(binary::bits_text(&text)?),
@@ -173,15 +174,15 @@ impl Kind {
             Self::Vector => vectors::dense(&text, |number| number.parse().ok().map(Value::Float64))?,
             Self::HalfVector => vectors::dense(&text, |number| number.parse().ok().map(Value::Float32))?,
             Self::SparseVector(schema) => vectors::sparse(schema, &text)?,
-            Self::Array(inner) => inner.array(&text)?,
+            Self::Array(inner) => inner.array(&text.share())?,
             Self::Geometric(mode) if !in_array => binary::cell(*mode, vectors::with_java_numbers(&text)?),
-            Self::Geometric(mode) | Self::Unknown(mode) => binary::cell(*mode, text),
+            Self::Geometric(mode) | Self::Unknown(mode) => binary::cell(*mode, text.share()),
             Self::Unreadable => Value::Null,
         })
     }
 
     /// A cell of a snapshot, from the binary form, or from text for kinds that are copied as text.
-    pub fn copied(&self, bytes: Bytes) -> Option<Value> {
+    pub fn copied(&self, bytes: Raw<'_>) -> Option<Value> {
         let way = Way::Driver;
         Some(match self {
             Self::Boolean => Value::Boolean(array::<1>(&bytes)?[0] != 0),
@@ -192,15 +193,15 @@ impl Kind {
             Self::Float32 => Value::Float32(f32::from_be_bytes(array(&bytes)?)),
             Self::Float64 => Value::Float64(f64::from_be_bytes(array(&bytes)?)),
             Self::Numeric(form) => numbers::numeric_binary(form, &bytes)?,
-            Self::Text | Self::Name => string(bytes)?,
+            Self::Text | Self::Name => Value::String(bytes.text()?),
             Self::Jsonb => match bytes.first()? {
-                1 => string(bytes.slice(1..))?,
+                1 => Value::String(bytes.behind(1).text()?),
                 _ => return None,
             },
             Self::Uuid => Value::from(uuid(&array(&bytes)?)),
             Self::Network => Value::from(network::inet_binary(&bytes)?),
             Self::Mac => Value::from(network::mac_binary(&bytes)?),
-            Self::Binary(mode) => binary::cell(*mode, bytes),
+            Self::Binary(mode) => binary::cell(*mode, bytes.share()),
             Self::Bit => match binary::bits_binary(&bytes)?.first() {
                 None => Value::Boolean(false),
                 Some(_) => Value::Boolean(true),
@@ -288,7 +289,7 @@ impl Elements {
                 Element::Null => Value::Null,
                 // The driver cannot read what is no number, and then none of the array.
                 Element::Value(text) if self.is_no_number(&text) => return Some(Value::Null),
-                Element::Value(text) => self.kind.text(text, Origin::Array)?,
+                Element::Value(text) => self.kind.text(Raw::from(&text), Origin::Array)?,
                 Element::Nested(text) => self.nested(text),
             };
             // Debezium cannot put the null into the list, and gives up on all of it.
@@ -309,15 +310,11 @@ impl Elements {
     fn nested(&self, text: Bytes) -> Value {
         match self.kind {
             Kind::Text | Kind::CastText | Kind::Jsonb | Kind::Uuid | Kind::Network | Kind::Mac => {
-                string(text).unwrap_or_default()
+                Raw::from(&text).text().map(Value::String).unwrap_or_default()
             }
             _ => Value::Null,
         }
     }
-}
-
-fn string(text: Bytes) -> Option<Value> {
-    Text::from_utf8(text).ok().map(Value::String)
 }
 
 fn bit(text: &[u8]) -> Option<Value> {

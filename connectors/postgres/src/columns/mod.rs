@@ -15,6 +15,7 @@ mod compile;
 mod defaults;
 mod hstore;
 mod interval;
+mod iso;
 mod kind;
 mod network;
 mod numbers;
@@ -28,7 +29,6 @@ mod vectors;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use raccord_cdc::{Column, ColumnField};
 use raccord_data::{Schema, Value};
 use raccord_plugin::{Error, Result};
@@ -38,6 +38,7 @@ pub use settings::{BinaryMode, ColumnSettings, TimePrecision};
 pub(crate) use temporal::{Bounded, date_text, timestamp_text};
 
 use crate::catalog::{CatalogColumn, TypeRegistry};
+use crate::raw::Raw;
 
 /// A column, compiled.
 #[derive(Clone, Debug)]
@@ -109,12 +110,13 @@ impl ColumnPlan {
     ///
     /// # Errors
     /// When the type has no such text.
-    pub fn decode_text(&self, text: Bytes) -> Result<Value> {
+    #[inline]
+    pub fn decode_text(&self, text: Raw<'_>) -> Result<Value> {
         // Debezium finds no value in the log, rather than one that it cannot convert.
         if matches!(self.kind, Kind::Name) {
             return Ok(self.null());
         }
-        self.given(self.kind.text(text, Origin::Log).ok_or_else(|| self.malformed("text"))?)
+        self.decoded(self.kind.text(text, Origin::Log), "text")
     }
 
     /// A cell of a snapshot, as `COPY … (FORMAT binary)` gives it: in binary form, or in text form where
@@ -122,8 +124,18 @@ impl ColumnPlan {
     ///
     /// # Errors
     /// When the type has no such form.
-    pub fn decode_binary(&self, bytes: Bytes) -> Result<Value> {
-        self.given(self.kind.copied(bytes).ok_or_else(|| self.malformed("binary form"))?)
+    #[inline]
+    pub fn decode_binary(&self, bytes: Raw<'_>) -> Result<Value> {
+        self.decoded(self.kind.copied(bytes), "binary form")
+    }
+
+    #[inline]
+    fn decoded(&self, value: Option<Value>, form: &str) -> Result<Value> {
+        match value {
+            Some(Value::Null) => self.given(Value::Null),
+            Some(value) => Ok(value),
+            None => Err(self.malformed(form)),
+        }
     }
 
     /// The cell for null: null, or what stands for it in a column that must not be null.
@@ -163,6 +175,7 @@ impl ColumnPlan {
         }
     }
 
+    #[cold]
     fn malformed(&self, form: &str) -> Error {
         Error::record(format!(
             "the server sent a {form} for column '{}' that its type {} does not have",

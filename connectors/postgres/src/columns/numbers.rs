@@ -8,6 +8,7 @@ use num_bigint::BigInt;
 use raccord_data::{Decimal, Schema, Struct, Text, Value, java_text};
 
 use super::settings::DecimalMode;
+use crate::raw::Raw;
 
 /// Reads an integer in decimal digits.
 pub fn integer<T: TryFrom<i64>>(text: &[u8]) -> Option<T> {
@@ -58,11 +59,11 @@ enum Special {
 
 /// A cell of a `numeric`, from its text. A special value has no place in the exact forms: then the cell is null, as
 /// Debezium leaves it after logging the failure.
-pub fn numeric_text(form: &NumericForm, bytes: &Bytes) -> Option<Value> {
-    if let Some(special) = special(bytes) {
+pub fn numeric_text(form: &NumericForm, bytes: Raw<'_>) -> Option<Value> {
+    if let Some(special) = special(&bytes) {
         return Some(special_cell(form, special));
     }
-    let text = std::str::from_utf8(bytes).ok()?;
+    let text = std::str::from_utf8(&bytes).ok()?;
     match form {
         NumericForm::Double => text.parse().ok().map(Value::Float64),
         NumericForm::Variable(schema) => {
@@ -76,9 +77,7 @@ pub fn numeric_text(form: &NumericForm, bytes: &Bytes) -> Option<Value> {
             Some(decimal) => Value::Decimal(Box::new(decimal)),
             None => Value::Null,
         }),
-        NumericForm::String(scale) if is_plain(text.as_bytes(), *scale) => {
-            Text::from_utf8(bytes.clone()).ok().map(Value::String)
-        }
+        NumericForm::String(scale) if is_plain(text.as_bytes(), *scale) => bytes.text().map(Value::String),
         NumericForm::String(scale) => plain(decimal(text)?, *scale),
     }
 }
@@ -198,10 +197,17 @@ fn numeric_parts(bytes: &[u8]) -> Option<Result<(Digits, i32), Special>> {
         }
     }
     let too_many = (4 - scale % 4) % 4;
-    let divisor = 10i128.pow(too_many.unsigned_abs());
+    let divisor = 10i64.pow(too_many.unsigned_abs());
     let negative = sign == 0x4000;
     let digits = match large {
-        None => Digits::Few(if negative { -(small / divisor) } else { small / divisor }),
+        None => {
+            // Most numbers fit, and are divided in one step.
+            let number = match i64::try_from(small) {
+                Ok(small) => i128::from(small / divisor),
+                Err(_) => small / i128::from(divisor),
+            };
+            Digits::Few(if negative { -number } else { number })
+        }
         Some(number) => {
             let number: BigInt = number / divisor;
             Digits::Many(if negative { -number } else { number })
@@ -213,7 +219,10 @@ fn numeric_parts(bytes: &[u8]) -> Option<Result<(Digits, i32), Special>> {
 /// As Java's `toPlainString`, with a scale that is not negative.
 fn plain_digits(unscaled: i128, scale: i32) -> Text {
     let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(unscaled.unsigned_abs());
+    let digits = match u64::try_from(unscaled.unsigned_abs()) {
+        Ok(short) => buffer.format(short),
+        Err(_) => buffer.format(unscaled.unsigned_abs()),
+    };
     let sign = if unscaled < 0 { "-" } else { "" };
     let scale = scale.unsigned_abs() as usize;
     match digits.len().checked_sub(scale) {
@@ -381,7 +390,7 @@ mod tests {
             _ => None,
         };
         assert_eq!(
-            shown(numeric_text(form, &Bytes::from_static(text.as_bytes()))).as_deref(),
+            shown(numeric_text(form, (&Bytes::from_static(text.as_bytes())).into())).as_deref(),
             expect,
             "{text}"
         );

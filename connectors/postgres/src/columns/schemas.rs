@@ -18,7 +18,7 @@ pub fn plain(ty: Type) -> Arc<Schema> {
 pub fn optional(schema: &Arc<Schema>) -> Arc<Schema> {
     let mut schema = (**schema).clone();
     schema.optional = true;
-    Arc::new(schema)
+    schema.shared()
 }
 
 /// Connect's exact decimal of that scale; Debezium says the precision as well, but for money.

@@ -1,9 +1,10 @@
 //! Dates and times: reading both of PostgreSQL's forms, writing Debezium's.
 
 use raccord_data::Value;
-use raccord_data::calendar::{date_of, day_of};
+use raccord_data::calendar::day_of;
 
 use super::calendar::{POSTGRES_EPOCH_DAY, date_through_java, through_java};
+use super::iso::IsoText;
 use super::settings::TimePrecision;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -79,57 +80,14 @@ impl Moment {
     }
 
     /// `YYYY-MM-DDTHH:MM:SS`, digits of the fraction, `Z`. `fraction`: so many digits; `None`: those that count.
-    fn iso(self, fraction: Option<usize>) -> String {
-        let day = self.seconds.div_euclid(SECONDS_PER_DAY);
+    fn iso(self, fraction: Option<usize>) -> Value {
+        let mut out = IsoText::new();
+        out.date(self.seconds.div_euclid(SECONDS_PER_DAY));
+        out.mark(b'T');
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
-        let mut out = String::with_capacity(32);
-        push_date(day, &mut out);
-        out.push('T');
-        push_time(second * MICROS_PER_SECOND + self.micros, fraction, &mut out);
-        out.push('Z');
-        out
-    }
-}
-
-fn two(number: i64, out: &mut String) {
-    out.push(char::from(b'0' + (number / 10) as u8));
-    out.push(char::from(b'0' + (number % 10) as u8));
-}
-
-/// A date as Java's ISO formats write it: years of more than four digits have a sign.
-fn push_date(days: i64, out: &mut String) {
-    let (year, month, day) = date_of(days);
-    match year {
-        0..=9_999 => {
-            two(year / 100, out);
-            two(year % 100, out);
-        }
-        10_000.. => out.push_str(&format!("+{year}")),
-        _ => out.push_str(&format!("-{:04}", -year)),
-    }
-    out.push('-');
-    two(month, out);
-    out.push('-');
-    two(day, out);
-}
-
-fn push_time(micros_of_day: i64, fraction: Option<usize>, out: &mut String) {
-    let (second, micros) = (micros_of_day / MICROS_PER_SECOND, micros_of_day % MICROS_PER_SECOND);
-    two(second / 3_600, out);
-    out.push(':');
-    two(second / 60 % 60, out);
-    out.push(':');
-    two(second % 60, out);
-    let (mut digits, mut rest) = (*b"000000000", micros);
-    for digit in digits[..6].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    let counting = || digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
-    let digits = &digits[..fraction.map_or_else(counting, |count| count.min(9))];
-    if !digits.is_empty() {
-        out.push('.');
-        out.extend(digits.iter().map(|digit| char::from(*digit)));
+        out.time(second * MICROS_PER_SECOND + self.micros, fraction);
+        out.mark(b'Z');
+        out.cell()
     }
 }
 
@@ -284,10 +242,10 @@ pub fn date_cell(mode: TimePrecision, date: Bounded<i64>, way: Way) -> Option<Va
         // Days are 32 bits wide before they become milliseconds.
         TimePrecision::Connect => Value::Date(i64::from(days as i32) * SECONDS_PER_DAY * 1_000),
         TimePrecision::IsoString => {
-            let mut out = String::with_capacity(12);
-            push_date(days, &mut out);
-            out.push('Z');
-            Value::from(out)
+            let mut out = IsoText::new();
+            out.date(days);
+            out.mark(b'Z');
+            out.cell()
         }
         _ => Value::Int32(days as i32),
     })
@@ -349,10 +307,10 @@ pub fn time_cell(unit: Unit, micros: i64, in_array: bool) -> Value {
 /// The cell of a time of day in UTC, as text. In arrays Java keeps seconds only.
 pub fn zoned_time_cell(micros: i64, in_array: bool) -> Value {
     let micros = if in_array { micros / MICROS_PER_SECOND * MICROS_PER_SECOND } else { micros };
-    let mut out = String::with_capacity(16);
-    push_time(micros, None, &mut out);
-    out.push('Z');
-    Value::from(out)
+    let mut out = IsoText::new();
+    out.time(micros, None);
+    out.mark(b'Z');
+    out.cell()
 }
 
 /// The driver's markers of infinity, read as microseconds.
@@ -378,7 +336,7 @@ pub fn timestamp_cell(unit: Unit, moment: Bounded<Moment>, way: Way) -> Value {
             let nanos = moment.seconds.wrapping_mul(1_000_000_000);
             Value::Int64(nanos.wrapping_add(moment.micros * 1_000))
         }
-        Unit::Iso => Value::from(moment.iso(None)),
+        Unit::Iso => moment.iso(None),
     }
 }
 
@@ -390,7 +348,7 @@ pub fn zoned_timestamp_cell(digits: i32, moment: Bounded<Moment>, way: Way) -> V
         Bounded::NegativeInfinity => Value::from("-infinity"),
         Bounded::Finite(moment) => {
             let fraction = usize::try_from(digits).ok().filter(|digits| (1..=9).contains(digits));
-            Value::from(moment.on(way).iso(fraction))
+            moment.on(way).iso(fraction)
         }
     }
 }

@@ -38,7 +38,7 @@ pub fn dense(text: &[u8], number: impl Fn(&str) -> Option<Value>) -> Option<Valu
 }
 
 /// Reads `{1:0.5,3:2}/5`; entries in the order of a Java `HashMap` made for their number.
-pub fn sparse(schema: &Arc<Schema>, text: &Bytes) -> Option<Value> {
+pub fn sparse(schema: &Arc<Schema>, text: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let (entries, dimensions) = text.split_once('/')?;
     let inner = entries.trim().strip_prefix('{')?.strip_suffix('}')?;
@@ -94,8 +94,7 @@ mod tests {
         let expect = Value::Array(vec![Value::Float64(1.0), Value::Float64(-2.5)]);
         assert_eq!(dense(b"[1,-2.5]", double), Some(expect));
         assert_eq!(dense(b"1,2", double), None);
-        let sparse =
-            sparse(&super::super::schemas::sparse_vector(), &Bytes::from_static(b"{1:0.5,3:2}/5")).unwrap();
+        let sparse = sparse(&super::super::schemas::sparse_vector(), b"{1:0.5,3:2}/5").unwrap();
         let Value::Struct(sparse) = sparse else { panic!("a struct") };
         assert_eq!(sparse.cells()[0], Value::Int16(5));
         let entries = vec![(Value::Int16(1), Value::Float64(0.5)), (Value::Int16(3), Value::Float64(2.0))];

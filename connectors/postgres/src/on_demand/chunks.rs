@@ -21,6 +21,7 @@ use crate::catalog::{TypeRegistry, all_tables, read_table};
 use crate::classify::{cause, with_cause};
 use crate::columns::ColumnSettings;
 use crate::copy::{self, next_row, split};
+use crate::raw::Raw;
 use crate::settings::Settings;
 use crate::setup::{self, identifier, initial_statements, literal, qualified};
 use crate::snapshot::selection;
@@ -514,7 +515,8 @@ fn chunk_row(
     places: &[Option<usize>],
     behind: usize,
 ) -> Result<(Option<Struct>, ChunkRow)> {
-    let field = |place: usize| fields.get(place).copied().flatten().map(|(start, end)| row.slice(start..end));
+    let field =
+        |place: usize| fields.get(place).copied().flatten().map(|(start, end)| Raw::part(row, start, end));
     let cell = |column: usize| {
         let plan = &table.columns[column];
         match places[column].and_then(field) {

@@ -294,7 +294,7 @@ impl OnDemand {
             _ => return None,
         };
         let cells: Vec<_> = tuple.cells().collect();
-        let (_, row) = table.plan.row(|column| table.value(column, &cells)).ok()?;
+        let (_, row) = table.plan.row(|column| table.value(column, cells.get(column), tuple)).ok()?;
         let [id, kind, data] = row.cells() else {
             warn!("The signal event should have 3 fields but has {}", row.cells().len());
             return None;
@@ -501,7 +501,8 @@ impl Incremental {
             };
             let position = out.positions.ticket(&stored);
             let marker = SnapshotMarker::Incremental;
-            out.emitter.read(table, (key, row.row), marker, &shown, position, row.bytes, out.batch);
+            let source = out.emitter.source_of(table, marker, &shown);
+            out.emitter.read(table, (key, row.row), source, position, row.bytes, out.batch);
         }
     }
 }

@@ -114,13 +114,15 @@ impl Reader {
         page: &mut Page,
     ) -> Result<Option<u64>> {
         let lost = |error| read.failed(Error::retriable, cause(error));
-        let mut count = 0;
+        let (mut count, mut expected) = (0, 0);
         // The server tells of the beginning together with the first rows.
         within(self.timeout, self.session.copy_out(statement)).await.map_err(lost)?;
         while let Some(frames) = within(self.timeout, self.session.copied()).await.map_err(lost)? {
-            let mut rows = Vec::new();
+            let mut rows = Vec::with_capacity(expected);
             let decoded = read.decode(frames, &mut page.fields, &mut rows);
             count += rows.len() as u64;
+            // The next frames will hold about as many.
+            expected = rows.len();
             if !self.tell(table, Read::Rows(rows)).await {
                 return Ok(None);
             }

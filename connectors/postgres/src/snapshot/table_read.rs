@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raccord_data::{Struct, Value};
+use raccord_cdc::RowCells;
+use raccord_data::Value;
 use raccord_plugin::{Error, Result};
 use tracing::{debug, info};
 
 use crate::captured::CapturedTable;
 use crate::classify::{cause, with_cause};
 use crate::copy::{self, next_row, split};
+use crate::raw::Raw;
 use crate::setup::{identifier, literal, qualified};
 use crate::wire::WireError;
 use crate::wire::sql::{SqlSession, sql_error};
@@ -64,8 +66,7 @@ pub(super) struct Pages {
 
 /// A row with its key.
 pub(super) struct Row {
-    pub(super) key: Option<Struct>,
-    pub(super) cells: Struct,
+    pub(super) cells: RowCells,
     /// As long as it is in COPY.
     pub(super) bytes: usize,
 }
@@ -147,13 +148,13 @@ impl TableRead {
                 let plan = &self.table.columns[column];
                 match field {
                     Some((start, end)) => {
-                        self.table.converted(column, plan.decode_binary(row.slice(start..end)))
+                        self.table.converted(column, plan.decode_binary(Raw::part(&row, start, end)))
                     }
                     None => Ok::<Value, Error>(plan.null()),
                 }
             };
-            let (key, cells) = self.table.plan.row(cell).map_err(|error| self.failed(Error::fatal, error))?;
-            rows.push(Row { key, cells, bytes: row.len() });
+            let cells = self.table.plan.cells(cell).map_err(|error| self.failed(Error::fatal, error))?;
+            rows.push(Row { cells, bytes: row.len() });
             last = Some(row);
         }
         Ok(last)

@@ -103,6 +103,8 @@ impl WalStream {
         let reader = Reader {
             socket,
             buffer,
+            spare: BytesMut::new(),
+            buffer_bytes: READ_BYTES,
             sender,
             confirmations,
             questions: Arc::clone(&questions),
@@ -163,6 +165,10 @@ impl WalStream {
 struct Reader {
     socket: Socket,
     buffer: BytesMut,
+    /// The buffer before, to be used again once nobody has a share in its frames any more.
+    spare: BytesMut,
+    /// What `buffer` was made for.
+    buffer_bytes: usize,
     sender: mpsc::Sender<Result<Chunk, WireError>>,
     confirmations: watch::Receiver<Lsn>,
     questions: Arc<Notify>,
@@ -285,12 +291,28 @@ impl Reader {
         let frames = (scan.end > 0).then(|| self.buffer.split_to(scan.end).freeze());
         let missing = scan.next_bytes.saturating_sub(self.buffer.len());
         if missing > 0 || self.buffer.capacity() - self.buffer.len() < READ_BYTES / 4 {
-            self.buffer.reserve(missing.max(READ_BYTES));
+            self.make_room(missing.max(READ_BYTES));
         }
         if scan.answer {
             self.report().await?;
         }
         Ok(frames)
+    }
+
+    /// Goes over to a buffer with room for so many bytes behind those that are not handed on.
+    fn make_room(&mut self, bytes: usize) {
+        let bytes = self.buffer.len() + bytes;
+        let mut next = std::mem::take(&mut self.spare);
+        if !next.try_reclaim(bytes) {
+            next = BytesMut::with_capacity(bytes);
+        }
+        next.extend_from_slice(&self.buffer);
+        let mut before = std::mem::replace(&mut self.buffer, next);
+        // One that was made for a large row is too large to be kept.
+        if std::mem::replace(&mut self.buffer_bytes, bytes) <= 2 * READ_BYTES {
+            before.clear();
+            self.spare = before;
+        }
     }
 
     /// Looks at the whole frames. A row at the end is held back until what follows it is there (its commit, at
