@@ -60,14 +60,9 @@ impl Metadata {
         }
     }
 
-    /// Whether it is known where a broker is.
-    pub(super) fn knows(&self, broker: i32) -> bool {
-        self.addresses.contains_key(&broker)
-    }
-
-    /// Where a broker is, as `host:port`.
-    pub(super) fn address(&self, broker: i32) -> Option<String> {
-        self.addresses.get(&broker).cloned()
+    /// Where a broker is, as `host:port`; `None` when that is not known.
+    pub(super) fn address(&self, broker: i32) -> Option<&str> {
+        self.addresses.get(&broker).map(String::as_str)
     }
 
     /// A request, if there is something to ask now.

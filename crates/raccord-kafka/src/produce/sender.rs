@@ -59,8 +59,8 @@ struct Link {
 }
 
 /// A request that is being put together.
-#[derive(Default)]
 struct Load {
+    address: String,
     sent: Vec<Sent>,
     bytes: usize,
 }
@@ -194,10 +194,12 @@ impl Sender {
         for index in 0..accumulator.pending.len() {
             let place = accumulator.pending[index];
             let Some(leader) = self.leader(accumulator, place, now, next) else { continue };
-            match self.due(accumulator, place, leader) {
-                Some(due) if due <= now => drop(loads.entry(leader).or_default()),
-                Some(due) => next.at(due),
-                None => {}
+            let Some(due) = self.due(accumulator, place, leader) else { continue };
+            if due > now {
+                next.at(due);
+            } else if let Some(address) = self.metadata.address(leader) {
+                let address = address.to_owned();
+                loads.entry(leader).or_insert_with(|| Load { address, sent: Vec::new(), bytes: 0 });
             }
         }
         if loads.is_empty() {
@@ -225,7 +227,7 @@ impl Sender {
         accumulator.tidy_pending();
         accumulator.exhausted = false;
         for (broker, load) in loads {
-            self.call(broker, load.sent, now);
+            self.call(broker, load, now);
         }
     }
 
@@ -245,7 +247,7 @@ impl Sender {
             next.at(at);
             return None;
         }
-        let leader = partition.leader.filter(|leader| self.metadata.knows(*leader));
+        let leader = partition.leader.filter(|leader| self.metadata.address(*leader).is_some());
         if leader.is_none() {
             accumulator.want(place.topic);
         }
@@ -269,8 +271,8 @@ impl Sender {
         Some(waits_until.max(link.muted_until))
     }
 
-    fn call(&mut self, broker: i32, mut sent: Vec<Sent>, now: Instant) {
-        let Some(address) = self.metadata.address(broker) else { return };
+    fn call(&mut self, broker: i32, load: Load, now: Instant) {
+        let Load { address, mut sent, .. } = load;
         let link = self.links.entry(broker).or_insert_with(|| Link::new(now));
         link.busy = true;
         link.sent_at = now;
