@@ -323,10 +323,11 @@ impl Outlet {
         }
     }
 
-    /// As [`settle`](Self::settle), but leaves a failure for it to report. Says whether there is none.
+    /// As [`settle`](Self::settle), but leaves a failure for it to report. Says whether there is none, nor a topic to tell of.
     pub(super) fn settle_quietly(&mut self) -> bool {
         self.take_acks();
         self.failure.is_none()
+            && self.reached.is_empty()
             && self.refused.is_empty()
             && self.letters.as_ref().is_none_or(|letters| !letters.queue.has_failed())
     }

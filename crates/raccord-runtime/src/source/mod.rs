@@ -193,7 +193,6 @@ impl SourceLoop {
             for topic in self.line.outlet.reached_topics() {
                 lifecycle.tell(TaskEvent::Topic(topic)).await;
             }
-            self.line.forget_topics(lifecycle.topics_forgotten());
             serve_commits(&mut *self.task, &mut self.commits, &mut self.line.outlet.tracker).await;
             if lifecycle.paused() {
                 self.rest(lifecycle).await?;
@@ -223,7 +222,7 @@ impl SourceLoop {
                 () = lifecycle.changed() => return Polled::Interrupted,
                 () = commits.wake() => return Polled::Interrupted,
                 () = line.outlet.progress() => {
-                    // Also when a record failed: the loop begins with looking for that.
+                    // Also when a record failed or reached a topic first: the loop begins with looking for that.
                     if !line.outlet.settle_quietly() {
                         return Polled::Interrupted;
                     }
@@ -247,6 +246,8 @@ impl SourceLoop {
 
     async fn send_batch(&mut self, lifecycle: &Lifecycle) -> Result<()> {
         let Self { task, batch, line, commits, .. } = self;
+        // Not before: a reset of the topics may have come while the source was polled.
+        line.forget_topics(lifecycle.topics_forgotten());
         line.outlet.records.take(batch.len());
         for record in batch.drain() {
             if let Err(stuck) = line.push(record) {
