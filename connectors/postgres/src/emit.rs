@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use raccord_cdc::{EventTimes, NEW_KEY_HEADER, OLD_KEY_HEADER, Operation, SnapshotMarker, SourceTimes};
+use raccord_data::java_equals::all_java_equal;
 use raccord_data::{Header, Position, Record, Struct, Text, Value};
 use raccord_plugin::{Result, SourceBatch};
 
@@ -172,11 +173,15 @@ impl Emitter {
     ) -> bool {
         let (old_key, old_row) = old.map_or((None, None), |(key, row)| (key, Some(row)));
         // Both sides are of the same schemas: cells say everything.
-        let same_row = || old_row.as_ref().map(Struct::cells) == Some(row.cells());
+        let same_row = || old_row.as_ref().is_some_and(|old| all_java_equal(old.cells(), row.cells()));
         if self.settings.config.unlisted.skip_messages_without_change && same_row() {
             return false;
         }
-        if old_key.is_none() || old_key.as_ref().map(Struct::cells) == new_key.as_ref().map(Struct::cells) {
+        let same_key = match (&old_key, &new_key) {
+            (Some(old), Some(new)) => all_java_equal(old.cells(), new.cells()),
+            (old, _) => old.is_none(),
+        };
+        if same_key {
             return self.put(Draft::new(Operation::Update, new_key, old_row, Some(row)), true, outlet);
         }
         let header = |name: &Arc<str>, key: &Option<Struct>| {

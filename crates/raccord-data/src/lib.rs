@@ -9,6 +9,7 @@
 
 pub mod calendar;
 mod decimal;
+pub mod java_equals;
 pub mod java_map;
 pub mod java_order;
 pub mod java_text;

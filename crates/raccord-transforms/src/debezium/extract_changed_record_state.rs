@@ -3,13 +3,14 @@
 use std::sync::{Arc, LazyLock};
 
 use raccord_config::{Importance, RawConfig, Type as KeyType, Width};
+use raccord_data::java_equals::java_equals;
 use raccord_data::{Header, Record, Schema, Text, Type, Value};
 use raccord_plugin::{Result, Transform};
 
 use super::envelope::{AFTER, BEFORE, is_envelope};
 use super::field::{Field, Settings, definition, is_blank};
 use super::plugin;
-use super::structs::{get, java_equals, lookup};
+use super::structs::{get, lookup};
 use crate::part::require_struct;
 use crate::schema_cache::SchemaCache;
 

@@ -109,42 +109,7 @@ pub(crate) fn add_field(
     Ok(())
 }
 
-/// `Objects.equals` of what two cells hold in Java: NaN equals itself, and zeros differ by sign. Byte arrays are compared
-/// by content, as the `ByteBuffer`s are that Debezium's connectors give.
-pub(crate) fn java_equals(a: &Value, b: &Value) -> bool {
-    let all =
-        |a: &[Value], b: &[Value]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| java_equals(a, b));
-    match (a, b) {
-        (Value::Float32(a), Value::Float32(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-        (Value::Float64(a), Value::Float64(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-        (Value::Array(a), Value::Array(b)) => all(a, b),
-        (Value::Struct(a), Value::Struct(b)) => {
-            Schema::same(a.schema(), b.schema()) && all(a.cells(), b.cells())
-        }
-        (Value::Map(a), Value::Map(b)) => {
-            let find = |key: &Value| b.iter().find(|(other, _)| java_equals(key, other));
-            a.len() == b.len()
-                && a.iter().all(|(key, value)| find(key).is_some_and(|(_, other)| java_equals(value, other)))
-        }
-        _ => a == b,
-    }
-}
-
 /// Debezium's `DebeziumException` about a record.
 pub(crate) fn debezium_exception(message: impl Into<String>) -> Error {
     Error::record(message).class("io.debezium.DebeziumException")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn compares_as_java_does() {
-        let check = |a: Value, b: Value, expect: bool| assert_eq!(java_equals(&a, &b), expect, "{a:?} {b:?}");
-        check(Value::Float64(f64::NAN), Value::Float64(f64::NAN), true);
-        check(Value::Float64(0.0), Value::Float64(-0.0), false);
-        check(Value::Int32(1), Value::Int64(1), false);
-        check(Value::Null, Value::Null, true);
-    }
 }
